@@ -1,1 +1,7 @@
-//! placeholder
+//! refarch turns one file that describes a GitLab installation into a running, proven one.
+//!
+//! Data flows one way, and each step is a module:
+//! spec → architecture → deployment → render → terraform → (bind) → ansible → checks → report.
+//! The modules `spec`, `architecture`, `deployment`, `render` and `rollout` are pure functions on values.
+
+pub mod exit;
