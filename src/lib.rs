@@ -5,3 +5,4 @@
 //! The modules `spec`, `architecture`, `deployment`, `render` and `rollout` are pure functions on values.
 
 pub mod exit;
+pub mod spec;

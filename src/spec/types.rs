@@ -1,0 +1,218 @@
+//! What a valid spec says, as plain values: nothing here knows about YAML or places in a file.
+//!
+//! The JSON Schema is made from these types, so their doc comments are what an editor shows.
+
+use std::fmt;
+use std::str::FromStr;
+
+use camino::Utf8PathBuf;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::refusal::Refusal;
+use super::values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
+
+/// The format of specs that this refarch reads: the number behind the key `refarch`.
+pub const FORMAT: u32 = 1;
+
+/// A GitLab installation, described in one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Spec {
+    /// The deployment's name. It starts the name of every node and of everything that is made for it.
+    pub name: DeploymentName,
+    /// The reference architecture to build, by its name.
+    pub architecture: Size,
+    /// What GitLab is installed, and under which address people reach it.
+    pub gitlab: Gitlab,
+    /// Where the nodes are made: exactly one provider.
+    pub provider: Provider,
+    /// Where the certificate of GitLab's address comes from: exactly one source. Default: `private_ca`.
+    #[schemars(default)]
+    pub tls: Tls,
+}
+
+/// The size of a reference architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+pub enum Size {
+    /// Up to 1,000 users: everything on one node.
+    #[serde(rename = "1k")]
+    OneK,
+}
+
+impl Size {
+    /// Every size that can be built, smallest first.
+    pub const ALL: &'static [Self] = &[Self::OneK];
+    /// Sizes of GitLab's reference architectures that refarch can't build yet.
+    pub(super) const NOT_BUILT: &'static [&'static str] = &["2k", "3k", "5k", "10k", "25k", "50k"];
+
+    /// The name that a spec uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OneK => "1k",
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Size {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        if let Some(size) = Self::ALL.iter().find(|size| size.as_str() == text) {
+            return Ok(*size);
+        }
+        if Self::NOT_BUILT.contains(&text) {
+            return Err(Refusal::new(
+                "architecture-not-built",
+                format!("refarch can't build a `{text}` yet"),
+                "set `architecture` to `1k`, the only size that this version builds",
+            ));
+        }
+        Err(Refusal::new(
+            "architecture",
+            "this is not the name of a reference architecture",
+            "set `architecture` to `1k`, the only size that this version builds",
+        ))
+    }
+}
+
+/// What GitLab is installed, and under which address people reach it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Gitlab {
+    /// The GitLab version, as a quoted x.y.z.
+    pub version: GitlabVersion,
+    /// The address under which people reach GitLab: https and a host name.
+    pub url: ExternalUrl,
+    /// Where the gitlab-ee package comes from: exactly one source.
+    pub package: Package,
+    /// Networks that may ask GitLab for its health and metrics, besides the node itself. Default: none.
+    #[schemars(default)]
+    pub monitoring_allowlist: Vec<Cidr>,
+}
+
+/// Where the gitlab-ee package comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(deny_unknown_fields)]
+pub enum Package {
+    /// The lab's stand-in package, which is not GitLab: it proves the topology and nothing else.
+    /// Only with `provider: {lab: {}}`.
+    Standin {},
+    /// A .deb file on this machine.
+    File {
+        /// The file, relative to the folder that the spec lies in.
+        #[schemars(with = "String")]
+        path: Utf8PathBuf,
+    },
+    /// A .deb file that each node downloads.
+    Url {
+        /// Where the file is.
+        url: PackageUrl,
+        /// The file's SHA-256, as 64 hexadecimal digits.
+        sha256: Sha256,
+    },
+    /// An apt repository that holds gitlab-ee.
+    Repository {
+        /// The repository's address, as in an apt source.
+        url: PackageUrl,
+        /// The distribution, as in an apt source: `trixie`.
+        distribution: String,
+        /// The repository's components, as in an apt source.
+        #[schemars(length(min = 1))]
+        components: Vec<String>,
+        /// The public key that signs the repository: a file on this machine, relative to the folder that the
+        /// spec lies in.
+        #[schemars(with = "String")]
+        key_file: Utf8PathBuf,
+    },
+}
+
+impl Package {
+    /// The names of the sources, as a spec writes them.
+    pub const SOURCES: &'static [&'static str] = &["standin", "file", "url", "repository"];
+
+    /// The name of this source, as a spec writes it.
+    #[must_use]
+    pub const fn source(&self) -> &'static str {
+        match self {
+            Self::Standin {} => "standin",
+            Self::File { .. } => "file",
+            Self::Url { .. } => "url",
+            Self::Repository { .. } => "repository",
+        }
+    }
+
+    /// Whether what gets installed is the lab's stand-in and not GitLab.
+    #[must_use]
+    pub const fn is_standin(&self) -> bool {
+        matches!(self, Self::Standin {})
+    }
+}
+
+/// Where the nodes are made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(deny_unknown_fields)]
+pub enum Provider {
+    /// On this machine, as lightweight hosts. Needs Linux and root.
+    Lab(Lab),
+}
+
+impl Provider {
+    /// The names of the providers, as a spec writes them.
+    pub const NAMES: &'static [&'static str] = &["lab"];
+
+    /// The name of this provider, as a spec writes it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Lab(_) => "lab",
+        }
+    }
+}
+
+/// The lab has no settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Lab {}
+
+/// Where the certificate of GitLab's address comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(deny_unknown_fields)]
+pub enum Tls {
+    /// refarch makes a certificate authority for this deployment and issues the certificate.
+    PrivateCa(PrivateCa),
+}
+
+impl Tls {
+    /// The names of the sources, as a spec writes them.
+    pub const SOURCES: &'static [&'static str] = &["private_ca"];
+
+    /// The name of this source, as a spec writes it.
+    #[must_use]
+    pub const fn source(&self) -> &'static str {
+        match self {
+            Self::PrivateCa(_) => "private_ca",
+        }
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self::PrivateCa(PrivateCa {})
+    }
+}
+
+/// The private certificate authority has no settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PrivateCa {}
