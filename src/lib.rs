@@ -4,5 +4,9 @@
 //! spec → architecture → deployment → render → terraform → (bind) → ansible → checks → report.
 //! The modules `spec`, `architecture`, `deployment`, `render` and `rollout` are pure functions on values.
 
+pub mod architecture;
+pub mod deployment;
 pub mod exit;
+pub mod render;
+pub mod rollout;
 pub mod spec;

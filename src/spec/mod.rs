@@ -9,3 +9,11 @@ mod values;
 pub use refusal::Refusal;
 pub use types::{FORMAT, Gitlab, Lab, Package, PrivateCa, Provider, Size, Spec, Tls};
 pub use values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
+
+/// Reads a data file that the program carries, such as a reference architecture.
+///
+/// # Errors
+/// What does not fit, in one sentence.
+pub fn read_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,83 @@
+//! A spec resolved against an architecture: every node, flow, endpoint and secret by name.
+//!
+//! Nothing optional is left here: whoever reads a deployment asks no more questions. Addresses are
+//! names until Terraform has made the nodes.
+
+mod node;
+mod resolve;
+mod secrets;
+mod waves;
+
+pub use node::{DataDisk, Machine, Node, NodeName};
+pub use resolve::resolve;
+pub use secrets::{SecretKind, SecretName, SharedSecret, SharedSecretKind, needed_secrets, shared_secrets};
+pub use waves::{Waves, waves};
+
+use indexmap::IndexMap;
+
+use crate::architecture::Architecture;
+use crate::spec::{Cidr, DeploymentName, Gitlab, Provider, Tls};
+
+/// Everything that refarch will make, by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deployment {
+    /// The spec's name; nodes, the work directory and the cloud's resources carry it.
+    pub name: DeploymentName,
+    /// Version, URL and package of the GitLab to run.
+    pub gitlab: Gitlab,
+    /// Where the nodes come from.
+    pub provider: Provider,
+    /// Where the certificate comes from.
+    pub tls: Tls,
+    /// The architecture that sized it.
+    pub architecture: Architecture,
+    /// The nodes, in the architecture's order.
+    pub nodes: IndexMap<NodeName, Node>,
+    /// Traffic between components and from outside, beyond what a node says to itself.
+    pub flows: Vec<Flow>,
+    /// The node that the URL leads to while no load balancer stands before it.
+    pub front: NodeName,
+}
+
+/// Traffic that must be let through.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Flow {
+    /// A component, or `users` for whoever may reach the instance.
+    pub from: String,
+    /// The component that listens.
+    pub to: String,
+    /// TCP port.
+    pub port: u16,
+    /// Transport protocol.
+    pub protocol: &'static str,
+    /// What breaks without it.
+    pub why: &'static str,
+}
+
+impl Deployment {
+    /// Who may ask `/-/*`: the package's own default and what the spec adds. refarch adds nobody.
+    ///
+    /// Source of the default: `gitlab_rails['monitoring_whitelist']` in omnibus-gitlab 19.3.0.
+    #[must_use]
+    pub fn monitoring_allowlist(&self) -> Vec<String> {
+        ["127.0.0.0/8", "::1/128"]
+            .into_iter()
+            .map(String::from)
+            .chain(self.gitlab.monitoring_allowlist.iter().map(Cidr::to_string))
+            .collect()
+    }
+
+    /// Whether the hosts share one machine, so that their size says nothing.
+    #[must_use]
+    pub const fn size_is_simulated(&self) -> bool {
+        match self.provider {
+            Provider::Lab(_) => true,
+        }
+    }
+
+    /// The version string of the package, such as `18.11.2-ee.0`.
+    #[must_use]
+    pub fn package_version(&self) -> String {
+        self.gitlab.version.package_version()
+    }
+}

@@ -1,0 +1,89 @@
+//! A set of assignments, each key once.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::Value;
+use crate::deployment::SecretName;
+
+/// The assignments of one gitlab.rb, by path: `["nginx", "listen_port"]` is `nginx['listen_port']`.
+/// A path of one part is a call, as in `external_url 'https://…'`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings(BTreeMap<Vec<String>, Value>);
+
+/// Two contributions that set the same key, or one inside the other. In Ruby the later assignment
+/// would silently replace the earlier.
+#[derive(Debug, thiserror::Error, miette::Diagnostic, PartialEq, Eq)]
+#[error("failed to put gitlab.rb together: `{first}` and `{second}` set the same key")]
+#[diagnostic(code(refarch::render::conflict), help("this is a bug in refarch: report it with this message"))]
+pub struct Conflict {
+    /// The key that stood there.
+    pub first: String,
+    /// The key that came.
+    pub second: String,
+}
+
+impl Settings {
+    /// Adds one assignment.
+    ///
+    /// # Errors
+    /// When the key, or one above or below it, is set already.
+    pub fn with(mut self, path: &[&str], value: impl Into<Value>) -> Result<Self, Conflict> {
+        self.insert(path.iter().map(|part| (*part).to_owned()).collect(), value.into())?;
+        Ok(self)
+    }
+
+    /// Adds all assignments of `other`.
+    ///
+    /// # Errors
+    /// As [`Settings::with`].
+    pub fn merge(mut self, other: Self) -> Result<Self, Conflict> {
+        for (path, value) in other.0 {
+            self.insert(path, value)?;
+        }
+        Ok(self)
+    }
+
+    /// The assignments, ordered by path.
+    pub fn iter(&self) -> impl Iterator<Item = (&[String], &Value)> {
+        self.0.iter().map(|(path, value)| (path.as_slice(), value))
+    }
+
+    /// The named secrets that are referred to, each once.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<SecretName> {
+        let mut names = Vec::new();
+        for value in self.0.values() {
+            value.walk(&mut |leaf| {
+                if let Value::Secret(name) = leaf {
+                    names.push(*name);
+                }
+            });
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn insert(&mut self, path: Vec<String>, value: Value) -> Result<(), Conflict> {
+        let overlaps = |known: &&Vec<String>| known.starts_with(&path) || path.starts_with(known.as_slice());
+        if let Some(first) = self.0.keys().find(overlaps) {
+            return Err(Conflict { first: display(first), second: display(&path) });
+        }
+        self.0.insert(path, value);
+        Ok(())
+    }
+}
+
+/// A path as it stands in gitlab.rb.
+pub(super) fn display(path: &[String]) -> String {
+    let mut text = String::new();
+    for (depth, part) in path.iter().enumerate() {
+        if depth == 0 {
+            text.push_str(part);
+        } else {
+            let _ = write!(text, "[{}]", super::ruby::quote(part));
+        }
+    }
+    text
+}

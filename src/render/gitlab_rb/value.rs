@@ -1,0 +1,79 @@
+//! What can stand on the right side of an assignment in gitlab.rb.
+
+use std::collections::BTreeMap;
+
+use crate::deployment::{NodeName, SecretName};
+
+/// A leaf or a collection of leaves.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A string, taken literally.
+    Text(String),
+    /// A list.
+    List(Vec<Self>),
+    /// A hash with string keys.
+    Map(BTreeMap<String, Self>),
+    /// A secret by name; its value stands in another file.
+    Secret(SecretName),
+    /// An address by name; its value is known once the nodes are made.
+    Address(Address),
+}
+
+/// Whose address is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// The private address of a node.
+    Node(NodeName),
+}
+
+impl Value {
+    /// Calls `visit` for this value and all below it.
+    pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
+        visit(self);
+        match self {
+            Self::List(items) => items.iter().for_each(|item| item.walk(visit)),
+            Self::Map(entries) => entries.values().for_each(|value| value.walk(visit)),
+            Self::Bool(_) | Self::Integer(_) | Self::Text(_) | Self::Secret(_) | Self::Address(_) => {}
+        }
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<SecretName> for Value {
+    fn from(value: SecretName) -> Self {
+        Self::Secret(value)
+    }
+}
+
+impl<T: Into<Self>> From<Vec<T>> for Value {
+    fn from(values: Vec<T>) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+}

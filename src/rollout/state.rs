@@ -1,0 +1,128 @@
+//! What the `node_state` module tells of a node.
+
+use serde::{Deserialize, Serialize};
+
+/// One node as it was found. Hashes are SHA-256 in hex.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct NodeState {
+    /// The format; 1.
+    pub version: u32,
+    /// The GitLab package.
+    pub package: Package,
+    /// Hashes of the files that refarch delivers.
+    pub files: Files,
+    /// What `gitlab-ctl status` says; empty where it is not installed.
+    pub services: Vec<Service>,
+    /// What refarch wrote last, after the node's health check.
+    pub stamp: Option<Stamp>,
+    /// The data disks that were asked about.
+    pub data_disks: Vec<DataDiskState>,
+    /// The operating system.
+    pub os: Os,
+    /// Memory as the kernel reports it, in GB.
+    pub memory_gb: f64,
+    /// Processors as the kernel reports them.
+    pub vcpu: u32,
+}
+
+/// The installed package.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Package {
+    /// Its version, such as `18.11.2-ee.0`.
+    pub installed: Option<String>,
+    /// Whether it is held against upgrades.
+    pub held: bool,
+}
+
+/// Hashes of the delivered files; `None` where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Files {
+    /// `/etc/gitlab/gitlab.rb`.
+    pub gitlab_rb: Option<String>,
+    /// `/etc/gitlab/refarch-secrets.json`.
+    pub refarch_secrets: Option<String>,
+    /// `/etc/gitlab/gitlab-secrets.json`.
+    pub gitlab_secrets: Option<String>,
+    /// `/etc/gitlab/ssl/FQDN.crt`.
+    pub certificate: Option<String>,
+}
+
+/// One service under runit.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Service {
+    /// As `gitlab-ctl` names it.
+    pub name: String,
+    /// Whether it runs.
+    pub state: ServiceState,
+}
+
+/// Whether a service runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceState {
+    /// It runs.
+    Run,
+    /// It does not.
+    Down,
+}
+
+/// What refarch writes on a node last, once it is healthy.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Stamp {
+    /// The deployment's name.
+    pub deployment: String,
+    /// The deployment's suffix.
+    pub suffix: String,
+    /// The package's version.
+    pub package: String,
+    /// Hash of gitlab.rb.
+    pub gitlab_rb: String,
+    /// Hash of the named secrets.
+    pub refarch_secrets: String,
+    /// Hash of gitlab-secrets.json after the reconfigure.
+    pub gitlab_secrets: String,
+    /// Hash of the certificate.
+    pub certificate: Option<String>,
+}
+
+/// One data disk.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct DataDiskState {
+    /// Its name in the deployment.
+    pub name: String,
+    /// Whether the device is there.
+    pub present: bool,
+    /// The file system's type, if there is one.
+    pub signature: Option<String>,
+    /// The file system's UUID.
+    pub uuid: Option<String>,
+    /// Whether it is mounted.
+    pub mounted: bool,
+    /// What refarch wrote on it.
+    pub marker: Option<Marker>,
+}
+
+/// Whose data a disk holds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Marker {
+    /// The deployment's name.
+    pub deployment: String,
+    /// The deployment's suffix.
+    pub suffix: String,
+    /// UUID of the file system it was written on.
+    pub uuid: String,
+    /// Whether the deployment was built when it was written.
+    #[serde(default)]
+    pub built: bool,
+}
+
+/// The operating system.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Os {
+    /// `debian` or `ubuntu`, as in os-release.
+    pub id: String,
+    /// `13` or `24.04`.
+    pub version: String,
+    /// Debian's name of the processor architecture.
+    pub architecture: String,
+}
