@@ -6,7 +6,9 @@
 
 pub mod architecture;
 pub mod deployment;
+pub mod events;
 pub mod exit;
+pub mod process;
 pub mod render;
 pub mod rollout;
 pub mod spec;
