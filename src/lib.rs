@@ -11,4 +11,5 @@ pub mod exit;
 pub mod process;
 pub mod render;
 pub mod rollout;
+pub mod secrets;
 pub mod spec;

@@ -1,0 +1,108 @@
+//! Random values of the kinds that GitLab's secrets have.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rand::distr::{Alphanumeric, SampleString as _};
+use rand::{Rng as _, RngExt as _};
+use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::Error;
+use crate::deployment::{SecretKind, SharedSecret, SharedSecretKind};
+
+/// Makes one value.
+///
+/// # Errors
+/// Only for RSA keys, when the library refuses.
+pub fn value(kind: SecretKind) -> Result<SecretString, Error> {
+    let mut random = rand::rng();
+    Ok(match kind {
+        SecretKind::Alphanumeric(length) => Alphanumeric.sample_string(&mut random, length),
+        SecretKind::Hex(bytes) => hex(&bytes_of(bytes)),
+        SecretKind::Base64(bytes) => STANDARD.encode(bytes_of(bytes)),
+        SecretKind::RsaPem(bits) => rsa(bits)?,
+    }
+    .into())
+}
+
+/// Makes the tree of `gitlab-secrets.json` with these keys.
+///
+/// # Errors
+/// As [`value`].
+pub fn shared_tree(secrets: &[SharedSecret]) -> Result<Value, Error> {
+    use secrecy::ExposeSecret as _;
+    let mut tree = Map::new();
+    for secret in secrets {
+        let made = match secret.kind {
+            SharedSecretKind::One(kind) => Value::from(value(kind)?.expose_secret()),
+            SharedSecretKind::ListOfOne(kind) => Value::from(vec![value(kind)?.expose_secret().to_owned()]),
+        };
+        let section = tree.entry(secret.section).or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(keys) = section {
+            keys.insert(secret.key.to_owned(), made);
+        }
+    }
+    Ok(Value::Object(tree))
+}
+
+/// Six letters and digits that tell two deployments of one name apart. Not a secret.
+#[must_use]
+pub fn suffix() -> String {
+    const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random = rand::rng();
+    (0..6).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()
+}
+
+fn bytes_of(count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn rsa(bits: u16) -> Result<String, Error> {
+    let size = match bits {
+        2048 => RsaKeySize::_2048,
+        3072 => RsaKeySize::_3072,
+        _ => RsaKeySize::_4096,
+    };
+    KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size)
+        .map(|pair| pair.serialize_pem())
+        .map_err(|error| Error::Make { what: "an RSA key", message: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::{shared_tree, suffix, value};
+    use crate::deployment::{SecretKind, shared_secrets};
+    use crate::spec::GitlabVersion;
+
+    #[test]
+    fn values_have_the_length_that_gitlab_expects() {
+        let length = |kind| value(kind).expect("no RSA key").expose_secret().len();
+        assert_eq!(length(SecretKind::Alphanumeric(32)), 32);
+        assert_eq!(length(SecretKind::Hex(64)), 128);
+        assert_eq!(length(SecretKind::Base64(32)), 44);
+        assert_eq!(suffix().len(), 6);
+    }
+
+    #[test]
+    fn no_value_is_made_twice() {
+        let tree = shared_tree(&shared_secrets(GitlabVersion::new(18, 11, 2))).expect("a tree");
+        assert_ne!(tree["gitlab_rails"]["db_key_base"], tree["gitlab_rails"]["otp_key_base"]);
+        assert!(tree["gitlab_rails"]["active_record_encryption_primary_key"].is_array());
+        let key = tree["gitlab_rails"]["openid_connect_signing_key"].as_str().expect("PEM");
+        assert!(key.starts_with("-----BEGIN"), "a PEM begins with its kind");
+    }
+}
