@@ -1,0 +1,38 @@
+# What people call. Everything here does its own set-up on a bare Debian 12 with Rust, Python 3.11, Go
+# and terraform; Debian packages that are missing are installed (root).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(if $(REFARCH_CACHE),$(REFARCH_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/refarch)
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
+REFARCH := $(TARGET)/debug/refarch
+SPEC := examples/lab-1k.yml
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: build lab ansible ## Bring up a proven 1k on this machine (root; the package is a stand-in, not GitLab)
+	$(REFARCH) up $(SPEC) --yes
+
+.PHONY: demo-down
+demo-down: build ## Remove what `make demo` made
+	$(REFARCH) destroy $(SPEC) --yes --confirm demo
+
+.PHONY: build
+build: ## Build refarch
+	cargo build --locked --quiet
+
+.PHONY: lab
+lab: ## Build the lab: image, Terraform provider, stand-in packages (into the cache folder)
+	lab/build
+
+.PHONY: ansible
+ansible: build ## Install the pinned ansible-core into the cache folder
+	$(REFARCH) tools install
+
+.PHONY: test
+test: ## Run every test that fits into a coffee break (root, for the lab)
+	tests/run
