@@ -1,19 +1,78 @@
 //! What the user wrote: the spec's types, reading it with places, its rules and its JSON Schema.
 //!
 //! Pure: bytes in, values or problems out. Reading the file is the command line's work.
+//!
+//! The way of a spec: [`parse_bytes`] checks the bytes (`source`), makes a tree that knows its places
+//! (`parse`), reads the keys block by block (`draft`, with `block`) and compares them (`across`). Each step
+//! notes every problem and goes on as far as it can.
 
+mod across;
+mod block;
+mod draft;
+mod parse;
+mod problem;
 mod refusal;
+mod rule;
+mod schema;
+mod source;
+mod suggest;
 mod types;
 mod values;
 
+pub use parse::read_yaml;
+pub use problem::{Invalid, Problem};
 pub use refusal::Refusal;
+pub use rule::{Rule, rules};
+pub use schema::schema;
+pub use source::MAX_BYTES;
 pub use types::{FORMAT, Gitlab, Lab, Package, PrivateCa, Provider, Size, Spec, Tls};
 pub use values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
 
-/// Reads a data file that the program carries, such as a reference architecture.
-///
-/// # Errors
-/// What does not fit, in one sentence.
-pub fn read_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+/// A spec that can be used, and what is worth a warning about it.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// What the user wrote.
+    pub spec: Spec,
+    /// What is worth a warning, in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+impl Parsed {
+    /// The spec, if there is nothing to warn about; `name` is the file's.
+    pub fn strictly(self, name: &str) -> Result<Spec, Invalid> {
+        if self.warnings.is_empty() {
+            Ok(self.spec)
+        } else {
+            Err(Invalid::from_warnings(name, self.warnings))
+        }
+    }
+}
+
+/// Reads a spec from text; `name` is the file's, for the reports.
+pub fn parse(text: &str, name: &str) -> Result<Parsed, Invalid> {
+    parse_bytes(text.as_bytes(), name)
+}
+
+/// Reads a spec from a file's bytes; `name` is the file's, for the reports.
+pub fn parse_bytes(bytes: &[u8], name: &str) -> Result<Parsed, Invalid> {
+    let (text, mut findings) = source::read(bytes, name).map_err(problem::Findings::into_invalid)?;
+    let tree = match parse::tree(text) {
+        Ok(tree) => tree,
+        Err(problems) => {
+            for problem in problems {
+                findings.add(problem);
+            }
+            return Err(findings.into_invalid());
+        }
+    };
+    if matches!(tree.value, parse::Value::Null) {
+        findings.add(Problem::new(&rule::EMPTY, "the file says nothing but comments"));
+        return Err(findings.into_invalid());
+    }
+    let draft = draft::read(&tree, text, &mut findings);
+    across::check(&draft, &mut findings);
+    match draft.into_spec() {
+        Some(spec) if !findings.any() => Ok(Parsed { spec, warnings: findings.into_warnings() }),
+        _ => Err(findings.into_invalid()),
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use super::rule::Rule;
+
 /// A value that can't be used: which rule it breaks, what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The rule's id.
-    pub rule: &'static str,
+    /// The rule that it breaks.
+    pub rule: &'static Rule,
     /// What is wrong, as a lowercase fragment.
     pub message: String,
     /// What to do, in the imperative.
@@ -14,7 +16,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(rule: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(super) fn new(rule: &'static Rule, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { rule, message: message.into(), help: help.into() }
     }
 }

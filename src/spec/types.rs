@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::refusal::Refusal;
+use super::rule;
 use super::values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
 
 /// The format of specs that this refarch reads: the number behind the key `refarch`.
@@ -70,13 +71,13 @@ impl FromStr for Size {
         }
         if Self::NOT_BUILT.contains(&text) {
             return Err(Refusal::new(
-                "architecture-not-built",
+                &rule::ARCHITECTURE_NOT_BUILT,
                 format!("refarch can't build a `{text}` yet"),
                 "set `architecture` to `1k`, the only size that this version builds",
             ));
         }
         Err(Refusal::new(
-            "architecture",
+            &rule::ARCHITECTURE,
             "this is not the name of a reference architecture",
             "set `architecture` to `1k`, the only size that this version builds",
         ))

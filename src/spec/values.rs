@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::refusal::Refusal;
+use super::rule;
 
 /// A newtype that is written as a string: in JSON, on screen and in the schema.
 macro_rules! written_as_string {
@@ -75,7 +76,7 @@ impl FromStr for DeploymentName {
         };
         let help =
             "use lower-case letters, digits and single dashes, beginning with a letter, as in `acme-prod`";
-        Err(Refusal::new("name", wrong, help))
+        Err(Refusal::new(&rule::NAME, wrong, help))
     }
 }
 
@@ -139,7 +140,7 @@ impl FromStr for GitlabVersion {
         match parts.as_deref() {
             Some(&[major, minor, patch]) => Ok(Self::new(major, minor, patch)),
             _ => Err(Refusal::new(
-                "version",
+                &rule::VERSION,
                 "a GitLab version is three numbers, x.y.z",
                 "write the full version in quotes, as in `version: \"18.11.2\"`",
             )),
@@ -194,28 +195,28 @@ impl FromStr for ExternalUrl {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let example = "write https and a host name, as in `url: https://gitlab.example.com`";
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(Refusal::new("url", "this is not a URL", example));
+            return Err(Refusal::new(&rule::URL, "this is not a URL", example));
         };
         match scheme {
             "https" => {}
             "http" => {
                 let help = "write `https://`; the certificate comes from `tls`";
-                return Err(Refusal::new("url-scheme", "GitLab is only served over https", help));
+                return Err(Refusal::new(&rule::URL_SCHEME, "GitLab is only served over https", help));
             }
-            _ => return Err(Refusal::new("url-scheme", "GitLab is only served over https", example)),
+            _ => return Err(Refusal::new(&rule::URL_SCHEME, "GitLab is only served over https", example)),
         }
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, after) = rest.split_at(end);
         if authority.contains('@') {
             return Err(Refusal::new(
-                "url-credentials",
+                &rule::URL_CREDENTIALS,
                 "the URL carries a user name or a password",
                 "remove everything up to the `@`, and change the password: it was written to a file",
             ));
         }
         if !matches!(after, "" | "/") {
             return Err(Refusal::new(
-                "url-path",
+                &rule::URL_PATH,
                 "the URL goes on behind the host name",
                 "remove what follows the host name; GitLab has a host name of its own",
             ));
@@ -236,7 +237,7 @@ fn parse_port(text: &str) -> Result<u16, Refusal> {
     let port = if digits { text.parse::<u16>().ok() } else { None };
     port.filter(|port| *port != 0).ok_or_else(|| {
         Refusal::new(
-            "url-port",
+            &rule::URL_PORT,
             "the port is not a number from 1 to 65535",
             "correct the port, or remove it with its colon to use 443",
         )
@@ -244,7 +245,7 @@ fn parse_port(text: &str) -> Result<u16, Refusal> {
 }
 
 fn check_host(host: &str) -> Result<(), Refusal> {
-    let refuse = |message: &str, help: &str| Err(Refusal::new("url-host", message, help));
+    let refuse = |message: &str, help: &str| Err(Refusal::new(&rule::URL_HOST, message, help));
     let example = "give GitLab a DNS name with a dot in lower case, as in `https://gitlab.example.com`";
     if host.is_empty() {
         return refuse("the URL has no host name", example);
@@ -325,13 +326,17 @@ impl FromStr for PackageUrl {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let help = "write an http or https URL with a host name";
         let url = url::Url::parse(text)
-            .map_err(|error| Refusal::new("package-url", format!("this is not a URL: {error}"), help))?;
+            .map_err(|error| Refusal::new(&rule::PACKAGE_URL, format!("this is not a URL: {error}"), help))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Refusal::new("package-url", "packages are fetched over https or http only", help));
+            return Err(Refusal::new(
+                &rule::PACKAGE_URL,
+                "packages are fetched over https or http only",
+                help,
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Refusal::new(
-                "url-credentials",
+                &rule::URL_CREDENTIALS,
                 "the URL carries a user name or a password",
                 "remove everything up to the `@`, and change the password: it was written to a file",
             ));
@@ -372,7 +377,7 @@ impl FromStr for Sha256 {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         Err(Refusal::new(
-            "package-sha256",
+            &rule::PACKAGE_SHA256,
             "a SHA-256 is 64 hexadecimal digits",
             "copy the digits that `sha256sum FILE` prints",
         ))
@@ -417,7 +422,7 @@ impl FromStr for Cidr {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let refuse = |message: &str, help: String| Err(Refusal::new("cidr", message, help));
+        let refuse = |message: &str, help: String| Err(Refusal::new(&rule::CIDR, message, help));
         let example = || "write an address, a slash and the prefix length, as in `10.20.0.0/24`".to_owned();
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address.parse::<IpAddr>().ok(), Some(prefix)),

@@ -1,0 +1,86 @@
+//! The rules that a spec must keep, as data: messages, tests and reference pages read the same list.
+
+/// One thing that a spec must keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its stable id; a report shows it as `refarch::spec::ID`.
+    pub id: &'static str,
+    /// What the rule asks for.
+    pub summary: &'static str,
+    /// What to do about a spec that breaks it.
+    pub help: &'static str,
+    /// Whether breaking it is only worth a warning.
+    pub warns: bool,
+}
+
+macro_rules! rules {
+    ($($kind:ident $name:ident $id:literal: $summary:literal => $help:literal;)*) => {
+        $(
+            #[doc = $summary]
+            pub(super) static $name: Rule =
+                Rule { id: $id, summary: $summary, help: $help, warns: rules!(@ $kind) };
+        )*
+
+        static ALL: &[&Rule] = &[$(&$name),*];
+    };
+    (@ refuse) => { false };
+    (@ warn) => { true };
+}
+
+rules! {
+    // The file.
+    refuse TOO_LARGE "too-large": "a spec has at most 1 MiB and 20,000 values" => "check that this is the file you meant";
+    refuse LONG_LINE "long-line": "a line of a spec has at most 4,096 bytes" => "check that this is the file you meant, or break the line";
+    refuse NOT_UTF8 "not-utf8": "a spec is UTF-8 text" => "save the file as UTF-8";
+    refuse EMPTY "empty": "a spec says something" => "start from `examples/lab-1k.yml`";
+    refuse TAB "tab": "YAML is indented with spaces, never with tabs" => "replace each tab at the beginning of a line with spaces";
+    refuse SYNTAX "syntax": "a spec is valid YAML" => "correct the YAML at this place or just before it";
+    refuse SEVERAL_DOCUMENTS "several-documents": "a file holds one spec" => "put each spec in a file of its own";
+    refuse TAG "tag": "a spec has no YAML tags of other programs" => "remove the word that begins with `!`, or quote the value";
+    refuse ALIASES "aliases": "aliases repeat little and never themselves" => "write the values out instead of repeating them with aliases";
+    refuse NESTING "nesting": "a spec nests at most 32 levels deep" => "check that this is the file you meant";
+    refuse SECRET "secret": "a secret is never written in a spec" => "remove the secret from the file and revoke it, because it has been written down";
+
+    // The shape.
+    refuse FORMAT "format": "`refarch` names a format that this refarch reads" => "write `refarch: 1`, or use the refarch that the spec was written for";
+    refuse MISSING_KEY "missing-key": "keys without a default are there" => "add the key";
+    refuse UNKNOWN_KEY "unknown-key": "every key means something" => "correct the key, or remove it";
+    refuse DUPLICATE_KEY "duplicate-key": "a key stands once in its block" => "keep one of them and remove the others";
+    refuse KEY_NOT_TEXT "key-not-text": "keys are words" => "write the key as a word";
+    refuse MERGE_KEY "merge-key": "blocks are written out, not merged with `<<`" => "write the merged keys out";
+    refuse WRONG_TYPE "wrong-type": "a value has the type that its key asks for" => "write the value as the key asks for it";
+    refuse EMPTY_VALUE "empty-value": "a key that is there has a value" => "give the key a value, or remove it";
+    refuse CHOICE "choice": "where one of several must be chosen, one is" => "choose one";
+    refuse CHOICE_SEVERAL "choice-several": "where one of several must be chosen, only one is" => "keep one and remove the others";
+    refuse CHOICE_UNKNOWN "choice-unknown": "what is chosen is among the choices" => "choose one that exists";
+
+    // The values.
+    refuse NAME "name": "a name has 2 to 30 lower-case letters, digits and single dashes, and begins with a letter" => "choose a name like `acme-prod`";
+    refuse ARCHITECTURE "architecture": "`architecture` names a reference architecture" => "set `architecture` to `1k`";
+    refuse ARCHITECTURE_NOT_BUILT "architecture-not-built": "the reference architecture is one that refarch builds" => "set `architecture` to `1k`";
+    refuse VERSION "version": "a GitLab version is x.y.z" => "write the full version in quotes";
+    refuse VERSION_UNQUOTED "version-unquoted": "a GitLab version stands in quotes" => "put the version in quotes";
+    refuse VERSION_UNSUPPORTED "version-unsupported": "the GitLab version is one that refarch can configure" => "choose a version of GitLab 18.11 or 19.3";
+    refuse URL "url": "`gitlab.url` is a URL" => "write https and a host name";
+    refuse URL_SCHEME "url-scheme": "GitLab is served over https" => "write `https://`";
+    refuse URL_HOST "url-host": "GitLab's host is a DNS name with a dot, in lower case" => "give GitLab a DNS name";
+    refuse URL_PORT "url-port": "the port is free for https" => "remove the port, or choose another one";
+    refuse URL_PATH "url-path": "GitLab has a host name of its own" => "remove what follows the host name";
+    refuse URL_CREDENTIALS "url-credentials": "no URL carries a user name or a password" => "remove everything up to the `@`, and change the password";
+    refuse CIDR "cidr": "a network is an address, a slash and a prefix length" => "write the network as in `10.20.0.0/24`";
+    refuse PACKAGE_FILE "package-file": "the package is a gitlab-ee .deb for amd64" => "name a gitlab-ee package for amd64";
+    refuse PACKAGE_VERSION "package-version": "the package carries the version that the spec asks for" => "correct `version`, or name the package of that version";
+    refuse PACKAGE_URL "package-url": "packages are downloaded over https or http" => "write an http or https URL";
+    refuse PACKAGE_SHA256 "package-sha256": "a SHA-256 is 64 hexadecimal digits" => "copy the digits that `sha256sum FILE` prints";
+    refuse PACKAGE_REPOSITORY "package-repository": "distribution, components and key file are as in an apt source" => "copy them from the apt source";
+
+    // Worth a warning.
+    warn ALLOWLIST_EVERYONE "allowlist-everyone": "health and metrics are not open to everyone" => "name the networks of your monitoring";
+    warn ALLOWLIST_REPEATED "allowlist-repeated": "a network stands once in the allowlist" => "remove the repetition";
+}
+
+/// Every rule of the spec.
+#[must_use]
+pub fn rules() -> &'static [&'static Rule] {
+    ALL
+}
