@@ -1,0 +1,20 @@
+//! The HTTP client for the GitLab that was deployed, and a look at the certificate it shows.
+//!
+//! It asks by a fixed address where one is given, so that it works before DNS does; it trusts the deployment's
+//! own CA and no other where one is given; it uses no system proxy and follows no redirect. It decides nothing:
+//! what an answer means is said by the checks.
+
+mod client;
+mod fault;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tls;
+mod trust;
+
+pub use client::{Answer, Instance};
+pub use fault::Fault;
+pub use tls::{Handshake, Presented, TlsFault, handshake};
+pub use trust::{Trust, Untrusted};
+
+/// The header by which the lab's stand-in says that it is not GitLab.
+pub const STANDIN_HEADER: &str = "x-gitlab-standin";
