@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"refarch.invalid/refarch/lab/provider/host"
+)
+
+// The exit codes are refarch's own.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitEnvironment = 4
+	exitRefused     = 9
+	exitLeft        = 11
+)
+
+const usage = `refarch-lab: what refarch made on this machine
+
+usage:
+  refarch-lab inspect NAME                   what exists of deployment NAME
+  refarch-lab sweep NAME [--owner SUFFIX]    remove everything of it, whoever owns it;
+                                             with --owner only if SUFFIX does
+  refarch-lab destroy NAME HOST              end one host; its disks and its address stay
+  refarch-lab --help
+
+The answer is JSON on standard output. Without arguments it is the Terraform provider, which
+terraform starts by itself. Records lie in ` + host.DefaultState + `, or where $` + host.StateVariable + ` says.
+
+exit codes: 0 done, 1 failed, 2 usage, 4 not Linux, not root or a program is missing,
+            9 refused (another work directory owns it), 11 something is left
+`
+
+func runCommand(arguments []string) int {
+	command, rest := arguments[0], arguments[1:]
+	switch command {
+	case "inspect", "sweep", "destroy":
+	case "--help", "-h", "help":
+		fmt.Print(usage)
+		return exitOK
+	default:
+		return misused(fmt.Sprintf("there is no command `%s`", command))
+	}
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	flags.SetOutput(os.Stderr)
+	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
+	owner := ""
+	if command == "sweep" {
+		flags.StringVar(&owner, "owner", "", "")
+	}
+	names, err := parse(flags, rest)
+	if err != nil {
+		return exitUsage
+	}
+	wanted := map[string]int{"inspect": 1, "sweep": 1, "destroy": 2}[command]
+	if len(names) != wanted {
+		return misused(fmt.Sprintf("`%s` takes %d name(s), and %d are given", command, wanted, len(names)))
+	}
+	if err := host.CheckMachine(); err != nil {
+		fmt.Fprintln(os.Stderr, "refarch-lab:", err)
+		return exitEnvironment
+	}
+	ctx := context.Background()
+	switch command {
+	case "inspect":
+		return inspect(ctx, names[0])
+	case "sweep":
+		return sweep(ctx, names[0], owner)
+	default:
+		return destroy(ctx, names[0], names[1])
+	}
+}
+
+// parse reads flags wherever they stand, before or behind the names.
+func parse(flags *flag.FlagSet, arguments []string) ([]string, error) {
+	var names []string
+	for {
+		if err := flags.Parse(arguments); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return names, nil
+		}
+		names = append(names, flags.Arg(0))
+		arguments = flags.Args()[1:]
+	}
+}
+
+func misused(why string) int {
+	fmt.Fprintf(os.Stderr, "refarch-lab: %s\n\n%s", why, usage)
+	return exitUsage
+}
+
+func inspect(ctx context.Context, name string) int {
+	found, err := host.Open().Inspect(ctx, name)
+	if err != nil {
+		return failed(err)
+	}
+	return answer(found, exitOK)
+}
+
+func sweep(ctx context.Context, name, owner string) int {
+	done, err := host.Open().Sweep(ctx, name, owner)
+	if err != nil {
+		return failed(err)
+	}
+	if len(done.Left) > 0 {
+		return answer(done, exitLeft)
+	}
+	return answer(done, exitOK)
+}
+
+func destroy(ctx context.Context, name, node string) int {
+	lab := host.Open()
+	if err := lab.DestroyHost(ctx, name, node); err != nil {
+		return failed(err)
+	}
+	return inspect(ctx, name)
+}
+
+func answer(value any, code int) int {
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		return failed(err)
+	}
+	return code
+}
+
+func failed(err error) int {
+	fmt.Fprintln(os.Stderr, "refarch-lab:", err)
+	var problem *host.Problem
+	switch {
+	case host.IsOwned(err):
+		return exitRefused
+	case errors.As(err, &problem):
+		return exitFailed
+	default:
+		return exitFailed
+	}
+}
