@@ -81,3 +81,6 @@ impl Deployment {
         self.gitlab.version.package_version()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,3 +81,6 @@ pub fn render(inputs: Inputs<'_>) -> Result<Tree, Error> {
     tree.extend("ansible", ansible::files(inputs)?);
     Ok(tree)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,3 +10,6 @@ mod state;
 pub use decide::{Decision, Question, Refusal, Rollout, Wanted, decide};
 pub use gitlab_secrets::{Difference, added_by_node, differences};
 pub use state::{DataDiskState, Files, Marker, NodeState, Os, Package, Service, ServiceState, Stamp};
+
+#[cfg(test)]
+mod tests;

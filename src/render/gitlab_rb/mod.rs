@@ -47,3 +47,6 @@ pub fn write(node: &Node, settings: &Settings, resolve: &dyn Fn(&Address) -> Str
 pub fn secrets(settings: &Settings) -> Vec<SecretName> {
     settings.secrets()
 }
+
+#[cfg(test)]
+mod tests;
