@@ -14,3 +14,4 @@ pub mod render;
 pub mod rollout;
 pub mod secrets;
 pub mod spec;
+pub mod workdir;

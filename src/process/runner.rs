@@ -1,0 +1,444 @@
+//! Runs one program to its end, whatever happens to it or to us meanwhile.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::File;
+use jiff::Timestamp;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessSession};
+
+use super::cancel::{Response, Step};
+use super::tail::Tail;
+use super::{Ambient, Cancel, Command, Error, Interrupts, Redactor, Stdout, proc, raw};
+use crate::events::{Child, Kind, Sender, WaitingFor};
+use crate::workdir::Lock;
+
+/// How often the files of a child are looked at.
+const LOOK: Duration = Duration::from_millis(25);
+/// How many of a child's last lines an error repeats.
+const TAIL: usize = 20;
+
+/// Where a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The child's stdout.
+    Stdout,
+    /// The child's stderr.
+    Stderr,
+    /// The file that the command said to follow.
+    Followed,
+}
+
+/// Watches a child at work.
+pub trait Observer: Send {
+    /// Takes a redacted line.
+    fn line(&mut self, source: Source, line: &str);
+
+    /// What the child is at, for an interrupted user to know.
+    fn unfinished(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet;
+
+impl Observer for Quiet {
+    fn line(&mut self, _: Source, _: &str) {}
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Exit(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(formatter, "exit {code}"),
+            Self::Signal(number) => match Signal::try_from(*number) {
+                Ok(signal) => formatter.write_str(signal.as_str()),
+                Err(_) => write!(formatter, "signal {number}"),
+            },
+        }
+    }
+}
+
+/// What came of running a program.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// Whether the user's interrupt reached it. Terraform then ends with 1, as if it had failed.
+    pub interrupted: bool,
+    /// Whether it was stopped because it took too long.
+    pub timed_out: bool,
+    /// How long it ran.
+    pub duration: Duration,
+    /// Its last lines, redacted.
+    pub tail: Vec<String>,
+    /// Its stdout, if that was private; else empty.
+    pub private: Vec<u8>,
+    /// The command as a user would type it.
+    pub command: String,
+    /// Where all its lines are.
+    pub log: Utf8PathBuf,
+}
+
+impl Outcome {
+    /// Whether it ended by itself with 0.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.ended == Ended::Exit(0)
+    }
+}
+
+/// What a runner is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The folder for logs: a run's directory.
+    pub logs: Utf8PathBuf,
+    /// Knows the secrets.
+    pub redactor: Redactor,
+    /// Takes events.
+    pub events: Sender,
+    /// Counts the user's wishes to stop.
+    pub interrupts: Interrupts,
+    /// refarch's own environment.
+    pub ambient: Ambient,
+    /// The lock that names a running child; absent where nothing is locked.
+    pub lock: Option<Lock>,
+}
+
+/// Starts programs for one run; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Runner(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    next_number: AtomicU32,
+}
+
+impl Runner {
+    /// A runner made of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner { parts, next_number: AtomicU32::new(1) }))
+    }
+
+    /// Where events go.
+    #[must_use]
+    pub fn events(&self) -> &Sender {
+        &self.0.parts.events
+    }
+
+    /// What takes secrets out of text.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.0.parts.redactor
+    }
+
+    /// refarch's own environment.
+    #[must_use]
+    pub fn ambient(&self) -> &Ambient {
+        &self.0.parts.ambient
+    }
+
+    /// The count of the user's wishes to stop.
+    #[must_use]
+    pub fn interrupts(&self) -> &Interrupts {
+        &self.0.parts.interrupts
+    }
+
+    /// The folder for logs.
+    #[must_use]
+    pub fn logs(&self) -> &Utf8Path {
+        &self.0.parts.logs
+    }
+
+    /// Makes an empty file that only the owner may read, for a child to write data to. It counts as data that
+    /// is never logged, and a later run removes it should this one be killed.
+    pub fn scratch(&self, tool: &'static str, ending: &str) -> Result<Utf8PathBuf, Error> {
+        self.create(tool, ending).map(|(path, _)| path).map_err(|source| Error::Log {
+            doing: "make a file",
+            command: tool.to_owned(),
+            source,
+        })
+    }
+
+    /// Runs a program to its end. Its failure is an outcome; an error means that it never ran. Should this
+    /// future be dropped, the program goes on, and the lock still names it.
+    pub async fn run(&self, command: Command, observer: &mut dyn Observer) -> Result<Outcome, Error> {
+        let shown = command.shown(self.redactor());
+        if self.interrupts().count() > 0 {
+            return Err(Error::Interrupted { command: shown });
+        }
+        let tool = command.tool;
+        let log_error = |doing| {
+            let command = shown.clone();
+            move |source| Error::Log { doing, command, source }
+        };
+        let mut files = self.files(&command).map_err(log_error("make the output files"))?;
+        writeln!(files.log, "# {} {shown}", Timestamp::now()).map_err(log_error("write the log"))?;
+        let (session, child) = self.start(&command, &files).map_err(|source| {
+            // Nothing ran, so nothing stands in these files.
+            let _ = files.remove();
+            Error::Start { command: shown.clone(), program: command.program.clone(), source }
+        })?;
+        let since = Instant::now();
+        if let Some(lock) = &self.0.parts.lock {
+            lock.name_child(Some(&child)).map_err(log_error("write the lock"))?;
+        }
+        self.events().send(Kind::ChildStarted { child: child.clone(), command: shown.clone() });
+        let mut watch = Watch::new(self, &command, child, &mut files, observer);
+        let status = watch.until_end(session).await.map_err(log_error("read the output"))?;
+        let (interrupted, timed_out) = (watch.interrupted, watch.timed_out);
+        let tail = watch.tail.into();
+        let ended = ended(status);
+        let duration = since.elapsed();
+        writeln!(files.log, "# {} {ended} after {:.1} s", Timestamp::now(), duration.as_secs_f64())
+            .map_err(log_error("write the log"))?;
+        let private = files.private().map_err(log_error("read the output"))?;
+        files.remove().map_err(log_error("remove the output files"))?;
+        if let Some(lock) = &self.0.parts.lock {
+            lock.name_child(None).map_err(log_error("write the lock"))?;
+        }
+        self.events().send(Kind::ChildFinished {
+            tool: tool.to_owned(),
+            status: ended.to_string(),
+            interrupted,
+            seconds: duration.as_secs_f64(),
+        });
+        let log = self.logs().join(format!("{tool}.log"));
+        Ok(Outcome { ended, interrupted, timed_out, duration, tail, private, command: shown, log })
+    }
+
+    fn create(&self, tool: &str, ending: &str) -> io::Result<(Utf8PathBuf, File)> {
+        loop {
+            let number = self.0.next_number.fetch_add(1, Ordering::Relaxed);
+            match raw::create(self.logs(), number, tool, ending) {
+                // Another runner works in the same folder.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn files(&self, command: &Command) -> io::Result<Files> {
+        let ending = match command.stdout {
+            Stdout::Lines => "out",
+            Stdout::Private => "private",
+        };
+        Ok(Files {
+            log: raw::log(self.logs(), command.tool)?,
+            stdout: self.create(command.tool, ending)?,
+            stderr: self.create(command.tool, "err")?,
+            stdout_is_private: command.stdout == Stdout::Private,
+            follow: command.follow.clone(),
+        })
+    }
+
+    fn start(&self, command: &Command, files: &Files) -> io::Result<(Box<dyn ChildWrapper>, Child)> {
+        let stdio = |file: &File| Ok::<_, io::Error>(Stdio::from(file.file().try_clone()?));
+        let (stdout, stderr) = (stdio(&files.stdout.1)?, stdio(&files.stderr.1)?);
+        let mut wrap = CommandWrap::with_new(&command.program, |command_line| {
+            command_line
+                .args(&command.args)
+                .env_clear()
+                .envs(self.ambient().child(command.allowed, &command.env))
+                .stdin(Stdio::null())
+                .stdout(stdout)
+                .stderr(stderr);
+            if let Some(dir) = &command.dir {
+                command_line.current_dir(dir);
+            }
+        });
+        let child = wrap.wrap(ProcessSession).spawn()?;
+        let pid = child.id().ok_or_else(|| io::Error::other("the child has no process id"))?;
+        // Nobody but us can reap it, so it is there even if it has ended already.
+        let start_ticks = proc::start_ticks(pid).unwrap_or_default();
+        let named = Child { tool: command.tool.to_owned(), pid, start_ticks, since: Timestamp::now() };
+        Ok((child, named))
+    }
+}
+
+fn ended(status: ExitStatus) -> Ended {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ended::Exit(code),
+        (None, signal) => Ended::Signal(signal.unwrap_or_default()),
+    }
+}
+
+struct Files {
+    log: File,
+    stdout: (Utf8PathBuf, File),
+    stderr: (Utf8PathBuf, File),
+    stdout_is_private: bool,
+    follow: Option<Utf8PathBuf>,
+}
+
+impl Files {
+    fn private(&self) -> io::Result<Vec<u8>> {
+        if self.stdout_is_private { fs_err::read(&self.stdout.0) } else { Ok(Vec::new()) }
+    }
+
+    fn tails(&self, redactor: &Redactor) -> io::Result<Vec<(Source, Tail)>> {
+        let stdout = (!self.stdout_is_private).then_some((Source::Stdout, &self.stdout.0));
+        let followed = self.follow.as_ref().map(|path| (Source::Followed, path));
+        stdout
+            .into_iter()
+            .chain([(Source::Stderr, &self.stderr.0)])
+            .chain(followed)
+            .map(|(source, path)| Ok((source, Tail::new(File::open(path)?, redactor.clone()))))
+            .collect()
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        for path in [Some(&self.stdout.0), Some(&self.stderr.0), self.follow.as_ref()].into_iter().flatten() {
+            fs_err::remove_file(path)?;
+        }
+        // It goes with its last file; until then it is not empty, and that is no error.
+        if let Some(folder) = self.stdout.0.parent() {
+            let _ = fs_err::remove_dir(folder);
+        }
+        Ok(())
+    }
+}
+
+/// One child being watched.
+struct Watch<'a> {
+    runner: &'a Runner,
+    cancel: Cancel,
+    child: Child,
+    files: &'a mut Files,
+    observer: &'a mut dyn Observer,
+    tail: VecDeque<String>,
+    /// What is sent when, if the child still runs then.
+    planned: VecDeque<(Instant, Step)>,
+    deadline: Option<Instant>,
+    interrupted: bool,
+    timed_out: bool,
+}
+
+impl<'a> Watch<'a> {
+    fn new(
+        runner: &'a Runner,
+        command: &Command,
+        child: Child,
+        files: &'a mut Files,
+        observer: &'a mut dyn Observer,
+    ) -> Self {
+        Self {
+            runner,
+            cancel: command.cancel,
+            child,
+            files,
+            observer,
+            tail: VecDeque::new(),
+            planned: VecDeque::new(),
+            deadline: command.timeout.map(|timeout| Instant::now() + timeout),
+            interrupted: false,
+            timed_out: false,
+        }
+    }
+
+    /// The child has ended when its process has, and its files are read to their end then: others may still
+    /// hold them open.
+    async fn until_end(&mut self, mut child: Box<dyn ChildWrapper>) -> io::Result<ExitStatus> {
+        let mut tails = self.files.tails(self.runner.redactor())?;
+        let mut seen = 0;
+        let status = loop {
+            tokio::select! {
+                           status = child.wait() => break status?,
+                           count = self.runner.interrupts().beyond(seen) => {
+                               seen = count;
+                               self.interrupt(count);
+                           }
+                           () = tokio::time::sleep(LOOK) => {
+                               for (source, tail) in &mut tails {
+                                   let source = *source;
+            tail.lines(|line| self.take(source, line))?;
+                               }
+                               self.send_planned();
+                           }
+                       }
+        };
+        for (source, mut tail) in tails {
+            tail.rest(|line| self.take(source, line))?;
+        }
+        Ok(status)
+    }
+
+    fn take(&mut self, source: Source, line: &str) -> io::Result<()> {
+        self.observer.line(source, line);
+        if source == Source::Followed {
+            return Ok(());
+        }
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line.to_owned());
+        writeln!(self.files.log, "{line}")
+    }
+
+    fn interrupt(&mut self, count: u8) {
+        let Response { now, later, next } = self.cancel.respond(count);
+        self.interrupted = true;
+        if let Some(step) = now {
+            self.send(step);
+        }
+        if let Some(later) = later {
+            let from = Instant::now();
+            self.planned = later.into_iter().map(|(delay, step)| (from + delay, step)).collect();
+        }
+        self.runner.events().send(Kind::Waiting {
+            waiting_for: WaitingFor::Interrupted {
+                tool: self.child.tool.clone(),
+                unfinished: self.observer.unfinished(),
+                next: next.to_owned(),
+            },
+        });
+    }
+
+    fn send_planned(&mut self) {
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.deadline = None;
+            self.timed_out = true;
+            let response = Cancel::Terminate.respond(1);
+            response.now.into_iter().for_each(|step| self.send(step));
+            self.planned =
+                response.later.into_iter().flatten().map(|(delay, step)| (now + delay, step)).collect();
+        }
+        while let Some((when, step)) = self.planned.front().copied()
+            && when <= now
+        {
+            self.planned.pop_front();
+            self.send(step);
+        }
+    }
+
+    /// The child is not reaped yet, so the pid is its own; that it may have ended already is no error.
+    fn send(&self, step: Step) {
+        let Ok(pid) = i32::try_from(self.child.pid).map(Pid::from_raw) else { return };
+        let _ = match step {
+            Step::Leader(signal) => kill(pid, signal),
+            Step::Group(signal) => killpg(pid, signal),
+        };
+    }
+}
