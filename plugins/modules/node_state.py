@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what a node is now: package, files, services, stamp and data disks. It changes nothing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_state
+short_description: Read what a GitLab node is now
+description:
+  - Reads package, configuration hashes, services, the stamp that refarch wrote last, data disks, OS and size of a node.
+  - It changes nothing, starts no service program and works on a node that has nothing installed.
+  - The marker of a data disk that is not mounted is read through a read-only mount, without replay of the journal,
+    in a mount namespace that ends with the program that made it.
+author: refarch
+options:
+  package:
+    description: Name of the GitLab package.
+    type: str
+    default: gitlab-ee
+  certificate:
+    description: Path of the node's certificate, where it serves TLS.
+    type: path
+  data_disks:
+    description:
+      - The data disks that the node should have, as the role knows them. Of each its C(name), C(path) (the stable path of
+        the device on the node) and C(mount) are read; what the deployment wants of it is not asked here.
+    type: list
+    elements: dict
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Ask the node
+  node_state:
+    package: gitlab-ee
+    certificate: /etc/gitlab/ssl/gitlab.example.com.crt
+    data_disks:
+      - {name: data, path: /dev/refarch/demo-all-in-one-1-data, mount: /var/opt/gitlab}
+"""
+
+RETURN = r"""
+state:
+  description: What the node is; its C(version) is that of this format.
+  returned: success
+  type: dict
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import stat
+import subprocess
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+ETC = "/etc/gitlab"
+SERVICES = "/opt/gitlab/service"
+MARKER = ".refarch.json"
+MARKER_FIELDS = {"deployment": str, "suffix": str, "component": str, "uuid": str, "built": bool}
+# The second of 1970-01-01 in the TAI64 labels that runit writes.
+TAI64_EPOCH = 2**62 + 10
+# Debian's names, because a package is named by them.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+class Unreadable(Exception):
+    """The node can't be read; the message says what and why."""
+
+
+def run(*argv):
+    """Runs a program with a fixed locale and returns its exit code, output and error text."""
+    env = dict(os.environ, LC_ALL="C")
+    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def parse_package(rc, line):
+    """What `dpkg-query` says of a package; only a fully installed one counts as installed."""
+    status, _, version = line.strip().partition(" ")
+    if rc != 0 or not status[1:2] == "i":
+        return {"installed": None, "held": False}
+    return {"installed": version.strip(), "held": status[0] == "h"}
+
+
+def read_package(name):
+    try:
+        rc, out, _ = run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${Version}", name)
+    except FileNotFoundError:
+        return {"installed": None, "held": False}
+    return parse_package(rc, re.sub(r"\s+", " ", out))
+
+
+def sha256(path):
+    """The hash of a file, or None where there is none."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return digest.hexdigest()
+
+
+def read_files(certificate):
+    return {
+        "gitlab_rb": sha256(f"{ETC}/gitlab.rb"),
+        "refarch_secrets": sha256(f"{ETC}/refarch-secrets.json"),
+        "gitlab_secrets": sha256(f"{ETC}/gitlab-secrets.json"),
+        "certificate": sha256(certificate) if certificate else None,
+    }
+
+
+def read_json(path):
+    """A JSON object from a file; None where there is no such file or it holds something else."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = json.load(file)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def parse_supervise(record, now):
+    """State and age from the 20 bytes that runsv keeps of a service."""
+    if len(record) != 20:
+        return "down", None
+    since = int.from_bytes(record[:8], "big") - TAI64_EPOCH
+    return ("run" if record[19] == 1 else "down"), max(0, int(now - since))
+
+
+def supervised(folder):
+    """Whether a runsv stands behind the service: only then can the pipe be opened without waiting."""
+    try:
+        os.close(os.open(f"{folder}/supervise/ok", os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+def read_service(name, now, services=SERVICES):
+    """One service; what an ended runsv left behind says nothing about now."""
+    folder = f"{services}/{name}"
+    state, since = "down", None
+    if supervised(folder):
+        try:
+            with open(f"{folder}/supervise/status", "rb") as file:
+                state, since = parse_supervise(file.read(), now)
+        except FileNotFoundError:
+            pass
+    return {"name": name, "state": state, "since_s": since}
+
+
+def read_services(services=SERVICES):
+    """The enabled services, asked from runit itself: `gitlab-ctl status` starts Ruby for the same answer."""
+    try:
+        names = sorted(name for name in os.listdir(services) if not name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    now = time.time()
+    return [read_service(name, now, services) for name in names]
+
+
+def parse_blkid(rc, out):
+    """Signature and UUID from `blkid -p -o export`. A partition table counts, and so does what blkid can't tell."""
+    if rc == 2:
+        return None, None
+    if rc == 8:
+        return "ambivalent", None
+    if rc != 0:
+        raise Unreadable(f"`blkid -p` ended with {rc}")
+    found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+    signature = "+".join(found[key] for key in ("TYPE", "PTTYPE") if key in found)
+    return (signature or None), found.get("UUID")
+
+
+def parse_marker(text):
+    """The marker's fields, or None if the text is no marker of refarch."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or value.get("version") != 1:
+        return None
+    if any(not isinstance(value.get(field), kind) for field, kind in MARKER_FIELDS.items()):
+        return None
+    return {field: value[field] for field in MARKER_FIELDS}
+
+
+def parse_mountinfo(text, device, mount):
+    """Whether the device (as major:minor) is what is mounted last at the mount point."""
+    last = None
+    for line in text.splitlines():
+        fields = line.split(" ")
+        if len(fields) > 4 and re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), fields[4]) == mount:
+            last = fields[2]
+    return last == device
+
+
+def read_unmounted_marker(path):
+    """Looks at an ext4 disk without changing it; None if it can't be mounted or holds no marker."""
+    script = (
+        'mkdir -p /run/refarch-look && mount -t ext4 -o ro,noload,nosuid,nodev,noexec "$1" /run/refarch-look'
+        f" && cat /run/refarch-look/{MARKER}"
+    )
+    rc, out, _ = run("unshare", "--mount", "sh", "-c", script, "sh", path)
+    return parse_marker(out) if rc == 0 else None
+
+
+def probe_readable(path):
+    """blkid answers alike for an empty disk and one that can't be read, so reading is tried first."""
+    try:
+        with open(path, "rb") as device:
+            device.read(4096)
+    except OSError as error:
+        raise Unreadable(f"data disk {path} can't be read: {error.strerror}") from error
+
+
+def read_disk(disk):
+    name, path, mount = disk["name"], disk["path"], disk["mount"].rstrip("/") or "/"
+    state = {"name": name, "path": path, "present": False, "signature": None, "uuid": None}
+    state.update(mounted=False, marker=None)
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return state
+    if not stat.S_ISBLK(found.st_mode):
+        return state
+    probe_readable(path)
+    rc, out, _ = run("blkid", "-p", "-o", "export", path)
+    signature, uuid = parse_blkid(rc, out)
+    number = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        mounted = parse_mountinfo(file.read(), number, mount)
+    state.update(present=True, signature=signature, uuid=uuid, mounted=mounted)
+    if mounted:
+        try:
+            with open(f"{mount}/{MARKER}", encoding="utf-8", errors="replace") as file:
+                state["marker"] = parse_marker(file.read())
+        except FileNotFoundError:
+            pass
+    elif signature == "ext4":
+        state["marker"] = read_unmounted_marker(path)
+    return state
+
+
+def parse_os_release(text):
+    """ID and VERSION_ID; a rolling release has no version."""
+    found = {}
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        found[key] = value.strip().strip("\"'")
+    return found.get("ID"), found.get("VERSION_ID")
+
+
+def read_os():
+    try:
+        with open("/etc/os-release", encoding="utf-8") as file:
+            name, version = parse_os_release(file.read())
+    except FileNotFoundError:
+        name, version = None, None
+    machine = platform.machine()
+    return {"id": name, "version": version, "architecture": ARCHITECTURES.get(machine, machine)}
+
+
+def parse_memory(text):
+    """Memory in GiB from /proc/meminfo."""
+    found = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
+    return round(int(found.group(1)) / 1024**2, 2) if found else None
+
+
+def read_memory():
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        return parse_memory(file.read())
+
+
+def read_state(package, certificate, disks):
+    return {
+        "version": 1,
+        "package": read_package(package),
+        "files": read_files(certificate),
+        "services": read_services(),
+        "stamp": read_json(f"{ETC}/refarch-stamp.json"),
+        "data_disks": [read_disk(disk) for disk in disks],
+        "os": read_os(),
+        "memory_gb": read_memory(),
+        "vcpu": os.cpu_count(),
+    }
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "package": {"type": "str", "default": "gitlab-ee"},
+            "certificate": {"type": "path"},
+            "data_disks": {"type": "list", "elements": "dict", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    try:
+        state = read_state(wanted["package"], wanted["certificate"], wanted["data_disks"])
+    except KeyError as key:
+        module.fail_json(msg=f"a data disk lacks {key}: each needs name, path and mount")
+    except (Unreadable, OSError) as error:
+        module.fail_json(msg=f"the node's state can't be read: {error}; reading it needs root on the node")
+    module.exit_json(changed=False, state=state)
+
+
+if __name__ == "__main__":
+    main()

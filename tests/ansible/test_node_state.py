@@ -1,0 +1,132 @@
+"""What node_state makes of what the node's programs and files say."""
+
+import json
+import os
+import struct
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "modules"))
+
+import node_state
+
+MARKER = {"version": 1, "deployment": "d", "suffix": "abc123", "component": "gitaly", "disk": "data", "uuid": "u", "built": True}
+
+
+def supervise(state: int, since: int, pid: int = 42) -> bytes:
+    return struct.pack(">QI", node_state.TAI64_EPOCH + since, 0) + struct.pack("<I", pid) + bytes([0, ord("u"), 0, state])
+
+
+class Package(unittest.TestCase):
+    def test_only_a_fully_installed_package_counts(self):
+        for line, wanted in {
+            "ii 18.11.2-ee.0": ("18.11.2-ee.0", False),
+            "hi 18.11.2-ee.0": ("18.11.2-ee.0", True),
+            "iU 18.11.2-ee.0": (None, False),
+            "iF 18.11.2-ee.0": (None, False),
+            "rc 18.11.2-ee.0": (None, False),
+            "un ": (None, False),
+        }.items():
+            with self.subTest(line):
+                self.assertEqual(node_state.parse_package(0, line), {"installed": wanted[0], "held": wanted[1]})
+
+    def test_an_unknown_package_is_not_installed(self):
+        self.assertEqual(node_state.parse_package(1, ""), {"installed": None, "held": False})
+
+
+class Services(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.services = Path(folder.name)
+
+    def service(self, name: str, record: bytes, alive: bool):
+        place = self.services / name / "supervise"
+        place.mkdir(parents=True)
+        (place / "status").write_bytes(record)
+        os.mkfifo(place / "ok")
+        if alive:
+            reader = os.open(place / "ok", os.O_RDONLY | os.O_NONBLOCK)
+            self.addCleanup(os.close, reader)
+
+    def test_state_and_age(self):
+        self.assertEqual(node_state.parse_supervise(supervise(1, 100), 130), ("run", 30))
+        self.assertEqual(node_state.parse_supervise(supervise(0, 100), 101), ("down", 1))
+        self.assertEqual(node_state.parse_supervise(supervise(2, 100), 101), ("down", 1))
+        self.assertEqual(node_state.parse_supervise(b"short", 1), ("down", None))
+
+    def test_a_service_without_its_supervisor_is_down(self):
+        self.service("puma", supervise(1, 0), alive=True)
+        self.service("redis", supervise(1, 0), alive=False)
+        found = {service["name"]: service["state"] for service in node_state.read_services(str(self.services))}
+        self.assertEqual(found, {"puma": "run", "redis": "down"})
+
+    def test_asking_never_waits(self):
+        self.service("puma", supervise(1, 0), alive=False)
+        asked = threading.Thread(target=node_state.read_services, args=(str(self.services),), daemon=True)
+        asked.start()
+        asked.join(10)
+        self.assertFalse(asked.is_alive())
+
+    def test_no_services_where_nothing_is_installed(self):
+        self.assertEqual(node_state.read_services(str(self.services / "none")), [])
+
+
+class Disks(unittest.TestCase):
+    def test_blkid(self):
+        self.assertEqual(node_state.parse_blkid(0, "DEVNAME=/dev/x\nUUID=ab-cd\nTYPE=ext4\n"), ("ext4", "ab-cd"))
+        self.assertEqual(node_state.parse_blkid(2, ""), (None, None))
+        self.assertEqual(node_state.parse_blkid(8, ""), ("ambivalent", None))
+
+    def test_a_partition_table_is_a_signature(self):
+        self.assertEqual(node_state.parse_blkid(0, "DEVNAME=/dev/x\nPTTYPE=gpt\n"), ("gpt", None))
+        self.assertEqual(node_state.parse_blkid(0, "TYPE=ext4\nUUID=u\nPTTYPE=dos\n"), ("ext4+dos", "u"))
+
+    def test_what_blkid_can_not_do_is_no_empty_disk(self):
+        with self.assertRaises(node_state.Unreadable):
+            node_state.parse_blkid(4, "")
+
+    def test_mountinfo(self):
+        text = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 7:0 / /var/opt/git\\040lab rw - ext4 /dev/x rw\n"
+        self.assertTrue(node_state.parse_mountinfo(text, "7:0", "/var/opt/git lab"))
+        self.assertFalse(node_state.parse_mountinfo(text, "7:0", "/var/opt"))
+        self.assertFalse(node_state.parse_mountinfo(text, "7:1", "/var/opt/git lab"))
+
+    def test_the_upper_of_two_mounts_counts(self):
+        text = "30 22 7:0 / /data rw - ext4 a rw\n31 30 7:9 / /data rw - ext4 b rw\n"
+        self.assertTrue(node_state.parse_mountinfo(text, "7:9", "/data"))
+        self.assertFalse(node_state.parse_mountinfo(text, "7:0", "/data"))
+
+    def test_a_disk_that_is_not_there(self):
+        disk = {"name": "data", "path": "/nowhere/disk", "mount": "/data"}
+        self.assertFalse(node_state.read_disk(disk)["present"])
+
+    def test_a_file_is_no_disk(self):
+        self.assertFalse(node_state.read_disk({"name": "data", "path": __file__, "mount": "/data"})["present"])
+
+    def test_marker(self):
+        found = node_state.parse_marker(json.dumps(MARKER))
+        self.assertEqual(found, {key: MARKER[key] for key in ("deployment", "suffix", "component", "uuid", "built")})
+
+    def test_anything_else_is_no_marker(self):
+        wrong = ["", "[]", "{", json.dumps({**MARKER, "version": 2}), json.dumps({**MARKER, "built": "yes"})]
+        wrong.append(json.dumps({key: value for key, value in MARKER.items() if key != "suffix"}))
+        for text in wrong:
+            with self.subTest(text):
+                self.assertIsNone(node_state.parse_marker(text))
+
+
+class Machine(unittest.TestCase):
+    def test_os_release(self):
+        self.assertEqual(node_state.parse_os_release('NAME="Debian"\nVERSION_ID="13"\nID=debian\n'), ("debian", "13"))
+        self.assertEqual(node_state.parse_os_release("ID=arch\n"), ("arch", None))
+
+    def test_memory(self):
+        self.assertEqual(node_state.parse_memory("MemTotal:       16777216 kB\nMemFree: 1 kB\n"), 16.0)
+
+
+if __name__ == "__main__":
+    unittest.main()
