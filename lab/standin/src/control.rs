@@ -1,0 +1,144 @@
+//! `gitlab-ctl`: reconfigure, and what runit does to services.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::terminal::say;
+use crate::{paths, reconfigure};
+
+/// What is asked of gitlab-ctl.
+#[derive(Debug, PartialEq, Eq)]
+enum Request<'a> {
+    Reconfigure,
+    Service { verb: &'a str, service: Option<&'a str> },
+    Arguments(&'a str),
+    Unknown,
+}
+
+const VERBS: [&str; 5] = ["status", "start", "stop", "restart", "hup"];
+
+fn parse<'a>(arguments: &[&'a str]) -> Request<'a> {
+    match arguments {
+        ["reconfigure"] => Request::Reconfigure,
+        [verb] if VERBS.contains(verb) => Request::Service { verb, service: None },
+        [verb, service] if VERBS.contains(verb) => Request::Service { verb, service: Some(service) },
+        [verb, ..] if VERBS.contains(verb) || *verb == "reconfigure" => Request::Arguments(verb),
+        _ => Request::Unknown,
+    }
+}
+
+/// Runs gitlab-ctl; returns its exit code.
+#[must_use]
+pub fn run(arguments: &[String]) -> u8 {
+    if !nix::unistd::geteuid().is_root() {
+        say("This command must be executed as root user");
+        return 1;
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match parse(&arguments) {
+        Request::Reconfigure => reconfigure(),
+        Request::Service { verb, service } => each(verb, service),
+        Request::Arguments(verb) => {
+            say(format!("The command {verb} does not accept these arguments"));
+            2
+        }
+        Request::Unknown => {
+            say("I don't know that command.");
+            say(format!("gitlab-ctl ({}): command (subcommand)", paths::NOTICE));
+            for known in ["reconfigure", "status", "start", "stop", "restart", "hup"] {
+                say(format!("  {known}"));
+            }
+            1
+        }
+    }
+}
+
+fn reconfigure() -> u8 {
+    match reconfigure::run() {
+        Ok(()) => {
+            say("gitlab Reconfigured!");
+            0
+        }
+        Err(error) => {
+            say("");
+            say("================================================================================");
+            say("Error executing action `reconfigure`");
+            say("================================================================================");
+            say(format!("{error}"));
+            say("");
+            say("There was an error running gitlab-ctl reconfigure: see above.");
+            1
+        }
+    }
+}
+
+/// Hands the verb to `sv` for each service, or the named one; the first failure is the exit code.
+fn each(verb: &str, only: Option<&str>) -> u8 {
+    let mut code = 0;
+    let mut met = false;
+    for service in services() {
+        if only.is_some_and(|only| only != service) {
+            continue;
+        }
+        met = true;
+        if !Path::new(paths::SERVICE).join(&service).is_symlink() {
+            if verb == "status" {
+                say(format!("{service} disabled"));
+            }
+            continue;
+        }
+        let one = sv(&service, verb);
+        if code == 0 {
+            code = one;
+        }
+    }
+    match only {
+        Some(name) if !met => {
+            say(format!("{name}: there is no such service"));
+            1
+        }
+        _ => code,
+    }
+}
+
+fn services() -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(paths::SV) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// `sv` under the service's name behaves as an init script: its status is 3 for a service that is down.
+fn sv(service: &str, verb: &str) -> u8 {
+    let status = Command::new(Path::new(paths::INIT).join(service))
+        .arg(verb)
+        .env("SVDIR", paths::SERVICE)
+        .stdin(Stdio::null())
+        .status();
+    match status {
+        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
+        Err(error) => {
+            say(format!("fail: {service}: {error}"));
+            1
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_understood() {
+        assert_eq!(parse(&["reconfigure"]), Request::Reconfigure);
+        assert_eq!(parse(&["status"]), Request::Service { verb: "status", service: None });
+        let one = Request::Service { verb: "restart", service: Some("puma") };
+        assert_eq!(parse(&["restart", "puma"]), one);
+        assert_eq!(parse(&["reconfigure", "now"]), Request::Arguments("reconfigure"));
+        assert_eq!(parse(&["cleanse"]), Request::Unknown);
+        assert_eq!(parse(&[]), Request::Unknown);
+    }
+}

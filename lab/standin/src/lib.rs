@@ -1,0 +1,63 @@
+//! Lab stand-in, not GitLab: what the stand-in `gitlab-ee` package consists of.
+//!
+//! One binary does everything, by the name it is called with: `gitlab-ctl` converges the node from gitlab.rb
+//! and drives runit, `gitlab-rake` runs tasks, and `gitlab-standin SERVICE` is one of the four services that
+//! the lab can't have for real (Rails, Workhorse, Sidekiq, Gitaly). PostgreSQL, Redis, nginx, runit and Ruby
+//! are the real programs. It knows nothing of refarch: what it accepts, refuses and answers comes from
+//! GitLab's documentation and the recorded facts about the package.
+
+mod config;
+mod control;
+mod database;
+mod health;
+mod manifest;
+mod paths;
+mod rake;
+mod reconfigure;
+mod seal;
+mod secrets;
+mod services;
+mod settings;
+mod site;
+mod terminal;
+
+use terminal::complain;
+
+/// Does what the program's name and arguments say; returns the exit code.
+#[must_use]
+pub fn run(program: &str, arguments: &[String]) -> u8 {
+    match (program, arguments) {
+        ("gitlab-ctl", arguments) => control::run(arguments),
+        ("gitlab-rake", arguments) => rake::run(arguments),
+        (_, [word, rest @ ..]) if word == "rake" => rake::run(rest),
+        (_, [word]) if word == "seeded" => rake::seeded(),
+        (_, [service]) => serve(service),
+        _ => usage(),
+    }
+}
+
+fn usage() -> u8 {
+    complain(format!("usage: gitlab-standin gitaly|puma|sidekiq|workhorse ({})", paths::NOTICE));
+    2
+}
+
+fn serve(service: &str) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format!("{service}: {error}"));
+            return 1;
+        }
+    };
+    let ended = runtime.block_on(services::run(service));
+    // Connections that are still open must not hold up a stop.
+    runtime.shutdown_background();
+    match ended {
+        None => usage(),
+        Some(Ok(())) => 0,
+        Some(Err(error)) => {
+            complain(format!("{service}: {error}"));
+            1
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Where the package keeps things. The paths are the real package's.
+
+/// Version and nature of this package.
+pub const MANIFEST: &str = "/opt/gitlab/version-manifest.json";
+/// The operator's configuration.
+pub const GITLAB_RB: &str = "/etc/gitlab/gitlab.rb";
+/// The secrets that reconfigure keeps.
+pub const SECRETS: &str = "/etc/gitlab/gitlab-secrets.json";
+/// Where a generated root password is written for the operator.
+pub const INITIAL_ROOT_PASSWORD: &str = "/etc/gitlab/initial_root_password";
+/// Certificates for nginx, named after the host.
+pub const SSL: &str = "/etc/gitlab/ssl";
+/// Programs of the package.
+pub const BIN: &str = "/opt/gitlab/embedded/bin";
+/// Ruby programs of the stand-in.
+pub const RUBY_LIB: &str = "/opt/gitlab/embedded/lib/standin";
+/// Service directories.
+pub const SV: &str = "/opt/gitlab/sv";
+/// Links to the enabled service directories; what runsvdir watches.
+pub const SERVICE: &str = "/opt/gitlab/service";
+/// Links to `sv`, one a service, as init scripts.
+pub const INIT: &str = "/opt/gitlab/init";
+/// Data of all services.
+pub const DATA: &str = "/var/opt/gitlab";
+/// Logs of all services.
+pub const LOG: &str = "/var/log/gitlab";
+/// Configuration of Rails.
+pub const RAILS_ETC: &str = "/var/opt/gitlab/gitlab-rails/etc";
+/// Held while a reconfigure runs.
+pub const LOCK: &str = "/opt/gitlab/embedded/lib/standin/reconfigure.lock";
+/// Kernel parameters that reconfigure wants kept over a reboot.
+pub const SYSCTL_ETC: &str = "/opt/gitlab/embedded/etc";
+
+/// Called what it is, wherever a user can meet it.
+pub const NOTICE: &str = "lab stand-in, not GitLab";

@@ -1,0 +1,54 @@
+//! The system users and groups.
+
+use nix::unistd::{Group, User};
+
+use super::{Error, program};
+use crate::site::{Account, Accounts};
+use crate::terminal::say;
+
+/// Makes those that are missing.
+pub fn apply(accounts: &Accounts) -> Result<(), Error> {
+    if !accounts.managed {
+        return Ok(());
+    }
+    for account in [&accounts.git, &accounts.web, &accounts.redis, &accounts.psql] {
+        make(account)?;
+    }
+    Ok(())
+}
+
+fn make(account: &Account) -> Result<(), Error> {
+    let known = Group::from_name(&account.group).ok().flatten().is_some();
+    if !known {
+        let mut arguments = vec!["--system".to_owned()];
+        if let Some(gid) = account.gid {
+            arguments.extend(["--gid".to_owned(), gid.to_string()]);
+        }
+        arguments.push(account.group.clone());
+        program::run("groupadd", &arguments)?;
+        say(format!("  * group[{}] made", account.group));
+    }
+    let known = User::from_name(&account.user).ok().flatten().is_some();
+    if !known {
+        let mut arguments: Vec<String> = [
+            "--system",
+            "--no-create-home",
+            "--no-user-group",
+            "--gid",
+            &account.group,
+            "--home-dir",
+            &account.home,
+            "--shell",
+            &account.shell,
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        if let Some(uid) = account.uid {
+            arguments.extend(["--uid".to_owned(), uid.to_string()]);
+        }
+        arguments.push(account.user.clone());
+        program::run("useradd", &arguments)?;
+        say(format!("  * user[{}] made", account.user));
+    }
+    Ok(())
+}

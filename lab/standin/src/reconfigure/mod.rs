@@ -1,0 +1,132 @@
+//! `gitlab-ctl reconfigure`: from gitlab.rb to a running node, in the package's order. Nothing is touched
+//! before gitlab.rb is accepted; a step that fails stops the rest; a second run changes nothing.
+
+mod accounts;
+mod converge;
+mod error;
+mod gitaly;
+mod kernel;
+mod nginx;
+mod postgresql;
+mod program;
+mod rails;
+mod redis;
+mod runit;
+
+pub use error::Error;
+
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use nix::fcntl::{Flock, FlockArg};
+
+use self::converge::Owner;
+use crate::manifest;
+use crate::paths;
+use crate::secrets;
+use crate::settings::{self, Settings};
+use crate::site::{Service, Site, not_stood_in};
+use crate::terminal::say;
+
+/// Runs a reconfigure, and says what it does.
+pub fn run() -> Result<(), Error> {
+    let version = manifest::version()?;
+    say(format!("Reconfiguring gitlab-ee {version} ({})", paths::NOTICE));
+    let _lock = lock()?;
+    let settings::Loaded { mut settings, warnings } = settings::load(Path::new(paths::GITLAB_RB), version)?;
+    // Everything that can be refused from the settings alone is refused before anything changes.
+    Site::from_settings(&settings)?;
+    for warning in &warnings {
+        say(format!("WARNING: {warning}"));
+    }
+    let others = not_stood_in(&settings);
+    if !others.is_empty() {
+        say(format!("NOTICE: this is a {}; nothing stands in for: {}", paths::NOTICE, others.join(", ")));
+    }
+    kernel::apply(&settings)?;
+    fill_secrets(&mut settings)?;
+    let site = Site::from_settings(&settings)?;
+    converge_node(&site, &settings)
+}
+
+/// One reconfigure at a time: the second waits, as it does for the package.
+fn lock() -> Result<Flock<std::fs::File>, Error> {
+    let path = Path::new(paths::LOCK);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(Error::file("open", path))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(lock),
+        Err((file, _)) => {
+            say("Another reconfigure is running, will wait for it to finish and then run.");
+            Flock::lock(file, FlockArg::LockExclusive)
+                .map_err(|(_, errno)| Error::file("lock", path)(errno.into()))
+        }
+    }
+}
+
+fn fill_secrets(settings: &mut Settings) -> Result<(), Error> {
+    let path = Path::new(paths::SECRETS);
+    let existing = secrets::read(path)?;
+    let filled = secrets::fill(&existing, settings, secrets::generate).map_err(secrets::Error::Generate)?;
+    for warning in &filled.warnings {
+        say(format!("WARNING: {warning}"));
+    }
+    if settings.flag(&["package", "generate_secrets_json_file"]).unwrap_or(true) {
+        converge::directory("/etc/gitlab", Owner::ROOT, 0o775)?;
+        converge::file(path, &secrets::render(&filled.secrets), Owner::ROOT, 0o600)?;
+    }
+    Ok(())
+}
+
+fn converge_node(site: &Site, settings: &Settings) -> Result<(), Error> {
+    accounts::apply(&site.accounts)?;
+    for path in [paths::DATA, paths::LOG, paths::SV, paths::SERVICE, paths::INIT] {
+        converge::directory(path, Owner::ROOT, 0o755)?;
+    }
+    nginx_allowed(site)?;
+    write_configuration(site, settings)?;
+    for service in Service::ALL.into_iter().filter(|service| !site.runs(*service)) {
+        runit::disable(service)?;
+    }
+    runit::supervise(site.services.iter().copied())?;
+    for service in Service::ALL.into_iter().filter(|service| site.runs(*service)) {
+        match service {
+            Service::Postgresql => postgresql::start(site)?,
+            Service::Redis => redis::start(site)?,
+            Service::Puma => {
+                rails::migrate(site)?;
+                runit::settle(service)?;
+            }
+            Service::Nginx => nginx::start(site)?,
+            Service::Gitaly | Service::Workhorse | Service::Sidekiq => runit::settle(service)?,
+        }
+    }
+    rails::forget_initial_password()
+}
+
+fn nginx_allowed(site: &Site) -> Result<(), Error> {
+    if site.runs(Service::Nginx) { nginx::check_lets_encrypt(&site.web) } else { Ok(()) }
+}
+
+/// Writes every service's files, and marks the services whose running process is out of date.
+fn write_configuration(site: &Site, settings: &Settings) -> Result<(), Error> {
+    let rails = rails::prepare(site)?;
+    for service in Service::ALL.into_iter().filter(|service| site.runs(*service)) {
+        let differs = match service {
+            Service::Postgresql => postgresql::prepare(site, settings)?,
+            Service::Redis => redis::prepare(site)?,
+            Service::Gitaly => gitaly::prepare(site)?,
+            Service::Puma | Service::Sidekiq => rails,
+            Service::Workhorse => false,
+            Service::Nginx => nginx::prepare(site)?,
+        };
+        if runit::define(service, site)? || differs {
+            runit::mark(service)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Services under runit: their directories, the supervisor, and starting and restarting them.
+//!
+//! A service that is new comes with a `down` file, so that the supervisor takes it up without starting it:
+//! reconfigure starts each when what it needs is there.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::libc::O_NONBLOCK;
+
+use super::Error;
+use super::converge::{self, Owner};
+use crate::paths;
+use crate::site::{Service, Site};
+use crate::terminal::say;
+
+const SUPERVISOR: &str = "gitlab-runsvdir.service";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The line that runs a service.
+#[must_use]
+pub fn run_script(service: Service, site: &Site) -> String {
+    let git = format!("{}:{}", site.accounts.git.user, site.accounts.git.group);
+    let psql = format!("{}:{}", site.accounts.psql.user, site.accounts.psql.group);
+    let redis = format!("{}:{}", site.accounts.redis.user, site.accounts.git.group);
+    let own = |name: &str| {
+        format!("exec {bin}/chpst -P -U {git} -u {git} {bin}/gitlab-standin {name}", bin = paths::BIN)
+    };
+    let line = match service {
+        Service::Postgresql => format!(
+            "exec {bin}/chpst -P -U {psql} -u {psql} {bin}/postgres -D {data}/postgresql/data",
+            bin = paths::BIN,
+            data = paths::DATA
+        ),
+        Service::Redis => format!(
+            "umask 077\nexec {bin}/chpst -P -U {redis} -u {redis} {bin}/redis-server {data}/redis/redis.conf",
+            bin = paths::BIN,
+            data = paths::DATA
+        ),
+        Service::Nginx => format!(
+            "cd {data}/nginx\nexec {bin}/chpst -P {bin}/nginx -p {data}/nginx -c {data}/nginx/conf/nginx.conf -e {log}/nginx/error.log",
+            bin = paths::BIN,
+            data = paths::DATA,
+            log = paths::LOG
+        ),
+        Service::Gitaly => own("gitaly"),
+        Service::Puma => own("puma"),
+        Service::Workhorse => own("workhorse"),
+        Service::Sidekiq => own("sidekiq"),
+    };
+    format!("#!/bin/sh\n# gitlab-ee {}: {}\nexec 2>&1\n{line}\n", site.version, paths::NOTICE)
+}
+
+/// Writes the directory of a service and links it. True when what runs is out of date.
+pub fn define(service: Service, site: &Site) -> Result<bool, Error> {
+    let name = service.name();
+    let directory = PathBuf::from(paths::SV).join(name);
+    let logs = format!("{}/{name}", paths::LOG);
+    for path in [directory.clone(), directory.join("log"), directory.join("control")] {
+        converge::directory(path, Owner::ROOT, 0o755)?;
+    }
+    if !enabled(service) {
+        converge::file(directory.join("down"), "", Owner::ROOT, 0o644)?;
+    }
+    let changed = converge::file(directory.join("run"), &run_script(service, site), Owner::ROOT, 0o755)?;
+    let logger = format!("#!/bin/sh\nexec {}/svlogd -tt {logs}\n", paths::BIN);
+    converge::file(directory.join("log/run"), &logger, Owner::ROOT, 0o755)?;
+    converge::file(format!("{logs}/config"), "s209715200\nn30\nt86400\n!gzip\n", Owner::ROOT, 0o644)?;
+    if service == Service::Postgresql {
+        // TERM lets PostgreSQL wait for its clients, which hold connections for as long as they live.
+        let fast = "#!/bin/sh\nexec kill -INT \"$(cat supervise/pid)\"\n";
+        converge::file(directory.join("control/t"), fast, Owner::ROOT, 0o755)?;
+    }
+    converge::link(format!("{}/{name}", paths::INIT), format!("{}/sv", paths::BIN))?;
+    converge::link(format!("{}/{name}", paths::SERVICE), &directory)?;
+    Ok(changed)
+}
+
+fn enabled(service: Service) -> bool {
+    Path::new(paths::SERVICE).join(service.name()).symlink_metadata().is_ok()
+}
+
+/// Stops and unlinks a service that the settings switched off.
+pub fn disable(service: Service) -> Result<(), Error> {
+    if !enabled(service) {
+        return Ok(());
+    }
+    sv(service, "stop")?;
+    converge::absent(Path::new(paths::SERVICE).join(service.name()))?;
+    Ok(())
+}
+
+/// Starts the supervisor and waits until it has taken up every service.
+pub fn supervise(services: impl Iterator<Item = Service>) -> Result<(), Error> {
+    super::program::run("systemctl", &["start", SUPERVISOR].map(str::to_owned))?;
+    let deadline = Instant::now() + PATIENCE;
+    for service in services {
+        while !supervised(service) {
+            if Instant::now() > deadline {
+                return Err(failed(service, format!("{SUPERVISOR} doesn't take it up")));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `runsv` is there: its pipe can only be opened for writing while something reads it.
+fn supervised(service: Service) -> bool {
+    let base = Path::new(paths::SV).join(service.name());
+    [base.join("supervise/ok"), base.join("log/supervise/ok")]
+        .iter()
+        .all(|pipe| OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(pipe).is_ok())
+}
+
+/// Whether the service's process runs.
+#[must_use]
+pub fn runs(service: Service) -> bool {
+    let stat = Path::new(paths::SV).join(service.name()).join("supervise/stat");
+    fs::read_to_string(stat).is_ok_and(|stat| stat.starts_with("run"))
+}
+
+fn marker(service: Service) -> PathBuf {
+    Path::new(paths::SV).join(service.name()).join("outdated")
+}
+
+/// Marks what runs as out of date. The mark is a file, so that a reconfigure that fails further on doesn't
+/// lose it.
+pub fn mark(service: Service) -> Result<(), Error> {
+    let marker = marker(service);
+    fs::write(&marker, "").map_err(Error::file("write", &marker))
+}
+
+/// Whether the service has to start, or what runs is out of date.
+#[must_use]
+pub fn unsettled(service: Service) -> bool {
+    !runs(service) || marker(service).exists()
+}
+
+/// Starts a service, or restarts it when what runs is out of date.
+pub fn settle(service: Service) -> Result<(), Error> {
+    let down = Path::new(paths::SV).join(service.name()).join("down");
+    if down.exists() {
+        fs::remove_file(&down).map_err(Error::file("remove", &down))?;
+    }
+    if !unsettled(service) {
+        return Ok(());
+    }
+    let verb = if runs(service) { "restart" } else { "start" };
+    say(format!("  * runit_service[{}] {verb}", service.name()));
+    sv(service, verb)?;
+    let marker = marker(service);
+    if marker.exists() {
+        fs::remove_file(&marker).map_err(Error::file("remove", &marker))?;
+    }
+    Ok(())
+}
+
+fn sv(service: Service, verb: &str) -> Result<(), Error> {
+    let output = Command::new(format!("{}/{}", paths::INIT, service.name()))
+        .arg(verb)
+        .env("SVDIR", paths::SERVICE)
+        .env("SVWAIT", PATIENCE.as_secs().to_string())
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|reason| failed(service, reason.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    Err(failed(service, format!("`sv {verb}`: {}", said.trim())))
+}
+
+/// Waits until a service answers.
+pub fn wait(service: Service, mut answers: impl FnMut() -> Result<(), String>) -> Result<(), Error> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match answers() {
+            Ok(()) => return Ok(()),
+            Err(reason) if Instant::now() > deadline => {
+                return Err(failed(service, format!("it runs but doesn't answer: {reason}")));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+fn failed(service: Service, reason: String) -> Error {
+    let name = service.name();
+    Error::Service { service: name, reason, log: format!("{}/{name}/current", paths::LOG) }
+}

@@ -1,0 +1,93 @@
+//! Gitaly: answers for its storages to who knows the token. The real one speaks gRPC; this one speaks plain
+//! HTTP on the same socket, because only the stand-in's own Rails asks it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path as Segment, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+
+use super::{Error, listen};
+use crate::config;
+use crate::site::Gitaly;
+
+const METADATA: &str = ".gitaly-metadata";
+
+/// Serves on the socket, and on TCP where configured.
+pub async fn run() -> Result<(), Error> {
+    let gitaly = Arc::new(config::gitaly()?);
+    for storage in &gitaly.storage {
+        claim(&storage.path)?;
+    }
+    let app = Router::new()
+        .route("/storages/{name}", get(storage))
+        .layer(from_fn_with_state(Arc::clone(&gitaly), authenticate))
+        .with_state(Arc::clone(&gitaly));
+    let socket = listen::unix(&gitaly.socket_path)?;
+    let stopped = |error: std::io::Error| Error::Stopped(error.to_string());
+    let on_port = async {
+        match &gitaly.listen_addr {
+            Some(place) => axum::serve(listen::tcp(place).await?, app.clone()).await.map_err(stopped),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        end = async { axum::serve(socket, app.clone()).await } => end.map_err(stopped),
+        end = on_port => end,
+        () = listen::told_to_stop() => Ok(()),
+    }
+}
+
+/// Writes the storage's metadata, as Gitaly does when it starts.
+fn claim(path: &str) -> Result<(), Error> {
+    let metadata = Path::new(path).join(METADATA);
+    if metadata.exists() {
+        return Ok(());
+    }
+    let id = crate::secrets::password();
+    std::fs::write(&metadata, format!("{{\"gitaly_filesystem_id\":\"{id}\"}}\n"))
+        .map_err(|error| Error::Stopped(format!("cannot write `{}`: {error}", metadata.display())))
+}
+
+async fn authenticate(State(gitaly): State<Arc<Gitaly>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    if known(given, &gitaly.auth.token) {
+        next.run(request).await
+    } else {
+        (StatusCode::UNAUTHORIZED, "permission denied: the token is not this Gitaly's").into_response()
+    }
+}
+
+fn known(given: Option<&str>, token: &str) -> bool {
+    token.is_empty() || given.and_then(|given| given.strip_prefix("Bearer ")) == Some(token)
+}
+
+async fn storage(State(gitaly): State<Arc<Gitaly>>, Segment(name): Segment<String>) -> Response {
+    let Some(storage) = gitaly.storage.iter().find(|storage| storage.name == name) else {
+        let reason = format!("storage name \"{name}\" is not known to this Gitaly");
+        return (StatusCode::NOT_FOUND, reason).into_response();
+    };
+    if Path::new(&storage.path).join(METADATA).is_file() {
+        "ok".into_response()
+    } else {
+        let reason = format!("storage \"{name}\" has lost {METADATA} in {}", storage.path);
+        (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_has_to_fit() {
+        assert!(known(Some("Bearer t"), "t"));
+        assert!(!known(Some("Bearer x"), "t"));
+        assert!(!known(None, "t"));
+        assert!(known(None, ""));
+    }
+}

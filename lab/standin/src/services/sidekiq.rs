@@ -1,0 +1,192 @@
+//! Sidekiq: takes jobs from Redis as Sidekiq keeps them, registers itself as Sidekiq does, and answers
+//! health checks.
+//!
+//! It knows one worker, `Chaos::SleepWorker`, with which GitLab itself tries its queues. Any other class is
+//! an error of the job, which goes to the retry set with its reason, as a class that Ruby doesn't know.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use redis::AsyncCommands as _;
+use redis::aio::MultiplexedConnection;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::{Error, listen};
+use crate::config::Config;
+use crate::health;
+
+const QUEUES: [&str; 2] = ["queue:default", "queue:mailers"];
+const HEARTBEAT: Duration = Duration::from_secs(5);
+const FORGOTTEN_AFTER: i64 = 60;
+const BETWEEN_LOOKS: f64 = 2.0;
+
+/// Works until it is told to stop; a Redis that is away makes it unready, not dead.
+pub async fn run() -> Result<(), Error> {
+    let config = Arc::new(Config::read()?);
+    let ready = Arc::new(AtomicBool::new(false));
+    let mut tasks = JoinSet::new();
+    if let Some(place) = &config.application.sidekiq_health {
+        let listener = listen::tcp(place).await?;
+        let app = health_router(Arc::clone(&ready));
+        tasks.spawn(async move { axum::serve(listener, app).await.map_err(|error| error.to_string()) });
+    }
+    let identity = format!("{}:{}:standin", hostname(), std::process::id());
+    tasks.spawn(register(Arc::clone(&config), identity.clone(), Arc::clone(&ready)));
+    tasks.spawn(work(Arc::clone(&config)));
+    let ended = tokio::select! {
+        Some(end) = tasks.join_next() => {
+            let reason = end.map_err(|error| error.to_string()).and_then(|end| end);
+            Err(Error::Stopped(reason.err().unwrap_or_else(|| "a task ended".to_owned())))
+        }
+        () = listen::told_to_stop() => Ok(()),
+    };
+    tasks.shutdown().await;
+    leave(&config, &identity).await;
+    ended
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/etc/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}
+
+fn health_router(ready: Arc<AtomicBool>) -> Router {
+    let readiness = move || {
+        let ready = ready.load(Ordering::Relaxed);
+        async move {
+            if ready {
+                (StatusCode::OK, axum::Json(json!({"status": "ok"})))
+            } else {
+                let message = "Redis does not answer";
+                (StatusCode::SERVICE_UNAVAILABLE, axum::Json(json!({"status": "failed", "message": message})))
+            }
+        }
+    };
+    Router::new()
+        .route("/liveness", get(async || axum::Json(json!({"status": "ok"}))))
+        .route("/readiness", get(readiness))
+}
+
+async fn connect(config: &Config) -> Result<MultiplexedConnection, String> {
+    let connection = config.redis("queues").ok_or("no Redis is configured")?;
+    health::redis_connection(connection).await
+}
+
+/// Beats, so that who looks at the set of processes finds this one; what dies disappears from it.
+async fn register(config: Arc<Config>, identity: String, ready: Arc<AtomicBool>) -> Result<(), String> {
+    loop {
+        let beat = beat(&config, &identity).await;
+        ready.store(beat.is_ok(), Ordering::Relaxed);
+        if let Err(reason) = beat {
+            crate::terminal::complain(format!("heartbeat: {reason}"));
+        }
+        tokio::time::sleep(HEARTBEAT).await;
+    }
+}
+
+async fn beat(config: &Config, identity: &str) -> Result<(), String> {
+    let mut redis = connect(config).await?;
+    let info = json!({
+        "hostname": hostname(),
+        "pid": std::process::id(),
+        "identity": identity,
+        "concurrency": config.application.sidekiq_concurrency,
+        "queues": QUEUES.map(|queue| queue.trim_start_matches("queue:")),
+    });
+    redis::pipe()
+        .sadd("processes", identity)
+        .ignore()
+        .hset_multiple(identity, &[("info", info.to_string()), ("beat", now().to_string())])
+        .ignore()
+        .expire(identity, FORGOTTEN_AFTER)
+        .ignore()
+        .exec_async(&mut redis)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+async fn leave(config: &Config, identity: &str) {
+    let Ok(mut redis) = connect(config).await else { return };
+    let _ = redis::pipe().srem("processes", identity).ignore().del(identity).exec_async(&mut redis).await;
+}
+
+async fn work(config: Arc<Config>) -> Result<(), String> {
+    loop {
+        if let Err(reason) = take(&config).await {
+            crate::terminal::complain(format!("queues: {reason}"));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+/// Takes jobs over one connection for as long as it holds.
+async fn take(config: &Config) -> Result<(), String> {
+    let explain = |error: redis::RedisError| error.to_string();
+    let mut redis = connect(config).await?;
+    redis.set_response_timeout(Duration::from_secs(10));
+    loop {
+        let job: Option<(String, String)> = redis.brpop(&QUEUES, BETWEEN_LOOKS).await.map_err(explain)?;
+        let Some((_, payload)) = job else { continue };
+        let counter = match perform(&payload).await {
+            Ok(()) => "stat:processed",
+            Err(reason) => {
+                let retry = retried(&payload, &reason);
+                let _: () = redis.zadd("retry", retry, now() + 30.0).await.map_err(explain)?;
+                "stat:failed"
+            }
+        };
+        let _: () = redis.incr(counter, 1).await.map_err(explain)?;
+    }
+}
+
+async fn perform(payload: &str) -> Result<(), String> {
+    let job: Value = serde_json::from_str(payload).map_err(|error| format!("JSON::ParserError: {error}"))?;
+    let class = job["class"].as_str().unwrap_or_default();
+    if class != "Chaos::SleepWorker" {
+        return Err(format!("NameError: uninitialized constant {class} ({})", crate::paths::NOTICE));
+    }
+    let seconds = job["args"][0].as_f64().unwrap_or_default().clamp(0.0, 60.0);
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+    Ok(())
+}
+
+fn retried(payload: &str, reason: &str) -> String {
+    let Ok(Value::Object(mut job)) = serde_json::from_str(payload) else { return payload.to_owned() };
+    let (class, message) = reason.split_once(": ").unwrap_or(("StandardError", reason));
+    let count = job.get("retry_count").and_then(Value::as_u64).map_or(0, |count| count + 1);
+    job.insert("error_class".to_owned(), json!(class));
+    job.insert("error_message".to_owned(), json!(message));
+    job.insert("retry_count".to_owned(), json!(count));
+    Value::Object(job).to_string()
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_job_carries_its_reason() {
+        let job = retried(r#"{"class":"X","args":[],"jid":"1"}"#, "NameError: uninitialized constant X");
+        let job: Value = serde_json::from_str(&job).expect("JSON");
+        assert_eq!(job["error_class"], "NameError");
+        assert_eq!(job["retry_count"], 0);
+        let again: Value = serde_json::from_str(&retried(&job.to_string(), "NameError: x")).expect("JSON");
+        assert_eq!(again["retry_count"], 1);
+    }
+
+    #[tokio::test]
+    async fn one_worker_is_known() {
+        assert!(perform(r#"{"class":"Chaos::SleepWorker","args":[0]}"#).await.is_ok());
+        assert!(perform(r#"{"class":"EmailsOnPushWorker","args":[]}"#).await.is_err());
+        assert!(perform("garbage").await.is_err());
+    }
+}

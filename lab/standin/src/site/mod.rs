@@ -1,0 +1,98 @@
+//! What the settings mean for this node: pure, from the settings tree to typed values, with the
+//! package's defaults filled in. Nothing here touches the machine.
+
+mod accounts;
+mod address;
+mod gitaly;
+mod rails;
+mod servers;
+mod services;
+mod web;
+
+pub use accounts::{Account, Accounts};
+pub use address::ExternalUrl;
+pub use gitaly::Gitaly;
+pub use rails::{Application, Connection, Database, REDIS_ROLES, Rails, Secrets, StorageAddress};
+pub use servers::{Postgresql, Redis};
+pub use services::{Service, enabled, not_stood_in};
+pub use web::{LetsEncrypt, Web};
+
+use std::collections::BTreeSet;
+
+use crate::manifest::Version;
+use crate::settings::Settings;
+
+/// Why the settings make no node.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The address of the instance is not one.
+    #[error(
+        "external_url is `{0}`: GitLab external URL must include a schema and FQDN, e.g. http://gitlab.example.com/"
+    )]
+    Url(String),
+    /// The address of the instance is missing.
+    #[error("external_url is not set: write external_url 'https://gitlab.example.com' in gitlab.rb")]
+    NoUrl,
+    /// The address has a scheme that is no web address.
+    #[error("external_url: Unsupported scheme: {0}")]
+    Scheme(String),
+    /// A role that doesn't exist.
+    #[error("roles: `{0}` is not a role of the package")]
+    UnknownRole(String),
+    /// Something the real package does and this stand-in doesn't.
+    #[error("{0}: this is a {notice}, and it does not stand in for that", notice = crate::paths::NOTICE)]
+    NotStoodIn(String),
+    /// A setting of the wrong kind.
+    #[error("{setting} is wrong: {reason}")]
+    Setting {
+        /// The setting.
+        setting: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The node that the settings describe.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The package's version.
+    pub version: Version,
+    /// Who runs what.
+    pub accounts: Accounts,
+    /// The services that run here.
+    pub services: BTreeSet<Service>,
+    /// nginx and TLS.
+    pub web: Web,
+    /// Rails and what it connects to.
+    pub rails: Rails,
+    /// The PostgreSQL of this node.
+    pub postgresql: Postgresql,
+    /// The Redis of this node.
+    pub redis: Redis,
+    /// The Gitaly of this node.
+    pub gitaly: Gitaly,
+}
+
+impl Site {
+    /// The node that the settings describe.
+    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
+        services::check_roles(settings)?;
+        let url = ExternalUrl::from_settings(settings)?;
+        Ok(Self {
+            version: settings.version(),
+            accounts: Accounts::from_settings(settings),
+            services: enabled(settings),
+            web: Web::from_settings(settings, &url)?,
+            rails: Rails::from_settings(settings, &url)?,
+            postgresql: Postgresql::from_settings(settings),
+            redis: Redis::from_settings(settings)?,
+            gitaly: Gitaly::from_settings(settings)?,
+        })
+    }
+
+    /// Whether a service runs here.
+    #[must_use]
+    pub fn runs(&self, service: Service) -> bool {
+        self.services.contains(&service)
+    }
+}
