@@ -5,6 +5,7 @@
 //! The modules `spec`, `architecture`, `deployment`, `render` and `rollout` are pure functions on values.
 
 pub mod architecture;
+pub mod checks;
 pub mod deployment;
 pub mod events;
 pub mod exit;

@@ -1,0 +1,166 @@
+//! The checks by name, in the order in which a reader wants their answers.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How deep a verification looks; each level holds the ones before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// The deployment can be reached: DNS, TCP, TLS.
+    Reach,
+    /// It says of itself that it is healthy.
+    #[default]
+    Health,
+}
+
+impl Level {
+    /// All levels, the shallowest first.
+    pub const ALL: [Self; 2] = [Self::Reach, Self::Health];
+
+    /// Its name on the command line and in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reach => "reach",
+            Self::Health => "health",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A word that names no level.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no level; the levels are `reach` and `health`")]
+pub struct UnknownLevel(String);
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|level| level.name() == word).ok_or_else(|| UnknownLevel(word.to_owned()))
+    }
+}
+
+/// One question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Check {
+    /// Does the name lead to the deployment?
+    Dns,
+    /// Does the port answer?
+    Tcp,
+    /// Is the certificate trusted, valid and made for the name?
+    Tls,
+    /// Does the sign-in page come?
+    SignIn,
+    /// Is it GitLab or the stand-in, and does the spec say the same?
+    Standin,
+    /// Is it ready, as seen from here?
+    ReadinessOutside,
+    /// Does the web server of a node answer?
+    Health,
+    /// Does Puma on a node say that it lives?
+    Liveness,
+    /// Do the things that Puma on a node depends on answer?
+    Readiness,
+    /// Does a node have the size that the architecture gives it?
+    Size,
+}
+
+impl Check {
+    /// All checks, in the order of reports.
+    pub const ALL: [Self; 10] = [
+        Self::Dns,
+        Self::Tcp,
+        Self::Tls,
+        Self::SignIn,
+        Self::Standin,
+        Self::ReadinessOutside,
+        Self::Health,
+        Self::Liveness,
+        Self::Readiness,
+        Self::Size,
+    ];
+
+    /// Its stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::SignIn => "sign_in",
+            Self::Standin => "standin",
+            Self::ReadinessOutside => "readiness_outside",
+            Self::Health => "health",
+            Self::Liveness => "liveness",
+            Self::Readiness => "readiness",
+            Self::Size => "size",
+        }
+    }
+
+    /// The shallowest level that asks it.
+    #[must_use]
+    pub const fn level(self) -> Level {
+        match self {
+            Self::Dns | Self::Tcp | Self::Tls => Level::Reach,
+            Self::SignIn
+            | Self::Standin
+            | Self::ReadinessOutside
+            | Self::Health
+            | Self::Liveness
+            | Self::Readiness
+            | Self::Size => Level::Health,
+        }
+    }
+
+    /// Why its answer matters.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Dns => "people and runners find GitLab by its name",
+            Self::Tcp => "without an open port nobody reaches GitLab",
+            Self::Tls => "browsers, git and runners refuse a certificate that they can't trust",
+            Self::SignIn => "the sign-in page comes only when NGINX, Workhorse, Puma and the database work",
+            Self::Standin => "a proof on the stand-in is a proof of the topology, not of GitLab",
+            Self::ReadinessOutside => "a load balancer sends traffic only to what it sees ready",
+            Self::Health => "a node that does not answer itself serves nobody",
+            Self::Liveness => "a Puma that is not alive has to be restarted before anything else helps",
+            Self::Readiness => "GitLab works only as well as the database, Redis and Gitaly behind it",
+            Self::Size => "a node smaller than its architecture says fails under load, not now",
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_order() {
+        let mut names: Vec<_> = Check::ALL.iter().map(|check| check.name()).collect();
+        assert!(Check::ALL.is_sorted());
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Check::ALL.len());
+    }
+
+    #[test]
+    fn levels_are_read_by_name() {
+        for level in Level::ALL {
+            assert_eq!(level.to_string().parse(), Ok(level));
+        }
+        assert_eq!("api".parse::<Level>(), Err(UnknownLevel("api".into())));
+        assert!(Level::Reach < Level::Health);
+    }
+}

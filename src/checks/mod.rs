@@ -1,0 +1,29 @@
+//! The questions that `verify` asks of a deployment, one file each.
+//!
+//! A check says what it asked, what it saw, what it wanted, why that matters and what to do. It passes only on
+//! evidence: one that can't look is a skip with its reason, and nothing turns a skip into a pass. Checks ask the
+//! world and change nothing in it; what a verdict looks like on paper is the report's business.
+
+mod catalogue;
+mod dns;
+mod node;
+mod node_health;
+mod page;
+mod question;
+mod readiness;
+mod readiness_outside;
+mod sign_in;
+mod size;
+mod ssh;
+mod standin;
+mod target;
+mod tcp;
+mod tls;
+mod verdict;
+mod verify;
+
+pub use catalogue::{Check, Level};
+pub use question::Patience;
+pub use target::{Machine, NodeHealth, NodeTarget, Options, Target};
+pub use verdict::{Counts, Outcome, Verdict};
+pub use verify::verify;

@@ -1,0 +1,156 @@
+//! What all findings together say.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::catalogue::{Check, Level};
+use crate::events::{Finding, Status};
+
+/// What a verification came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// No check failed, and every level was looked at.
+    Pass,
+    /// A check failed.
+    Fail,
+    /// No check failed, but of some level not one could look; that proves nothing.
+    Unproven,
+}
+
+/// How many checks ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Saw what they wanted.
+    pub pass: usize,
+    /// Saw something that deserves attention.
+    pub warn: usize,
+    /// Saw something else than they wanted.
+    pub fail: usize,
+    /// Could not look.
+    pub skip: usize,
+}
+
+/// The findings of one verification, and what they come to.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The deployment's name.
+    pub deployment: String,
+    /// Where people find it.
+    pub url: String,
+    /// How deep it was looked.
+    pub level: Level,
+    /// Whether this is the lab's stand-in, by the spec's word or its own; the word of either is enough.
+    pub standin: bool,
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// All findings, in the order of [`Check::ALL`].
+    pub findings: Vec<Finding>,
+}
+
+impl Verdict {
+    /// What the findings come to. A skip never counts as a pass, of a check or of a level.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        if self.findings.iter().any(|finding| finding.status == Status::Fail) {
+            return Outcome::Fail;
+        }
+        if self.unproven().is_empty() { Outcome::Pass } else { Outcome::Unproven }
+    }
+
+    /// The levels of which no check could look.
+    #[must_use]
+    pub fn unproven(&self) -> Vec<Level> {
+        let looked_at = |level: Level| {
+            self.findings
+                .iter()
+                .any(|finding| level_of(finding) == Some(level) && finding.status == Status::Pass)
+        };
+        Level::ALL.into_iter().filter(|level| *level <= self.level && !looked_at(*level)).collect()
+    }
+
+    /// How many checks ended how.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for finding in &self.findings {
+            match finding.status {
+                Status::Pass => counts.pass += 1,
+                Status::Warn => counts.warn += 1,
+                Status::Fail => counts.fail += 1,
+                Status::Skip => counts.skip += 1,
+            }
+        }
+        counts
+    }
+
+    /// The checks that could not look.
+    pub fn not_tested(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.status == Status::Skip)
+    }
+
+    /// The findings that ask for something to be done, failures first.
+    #[must_use]
+    pub fn to_do(&self) -> Vec<&Finding> {
+        let of = |status| self.findings.iter().filter(move |finding| finding.status == status);
+        of(Status::Fail).chain(of(Status::Warn)).collect()
+    }
+}
+
+fn level_of(finding: &Finding) -> Option<Level> {
+    Check::ALL.into_iter().find(|check| check.name() == finding.check).map(Check::level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::question::{Miss, Question};
+    use super::*;
+
+    fn verdict(level: Level, answers: &[(Check, Status)]) -> Verdict {
+        let finding = |(check, status): &(Check, Status)| {
+            let question = Question::new(*check, "asked", "wanted");
+            question.answer(match status {
+                Status::Pass => Ok("saw".into()),
+                Status::Warn => Err(Miss::warn("saw", "remedy")),
+                Status::Fail => Err(Miss::fail("saw", "remedy")),
+                Status::Skip => Err(Miss::skip("saw", "remedy")),
+            })
+        };
+        Verdict {
+            deployment: "acme".into(),
+            url: "https://gitlab.acme.example".into(),
+            level,
+            standin: false,
+            started: Timestamp::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            findings: answers.iter().map(finding).collect(),
+        }
+    }
+
+    #[test]
+    fn one_failure_fails() {
+        let answers =
+            [(Check::Tcp, Status::Pass), (Check::SignIn, Status::Pass), (Check::Health, Status::Fail)];
+        assert_eq!(verdict(Level::Health, &answers).outcome(), Outcome::Fail);
+    }
+
+    #[test]
+    fn warnings_and_some_skips_pass() {
+        let answers = [(Check::Dns, Status::Warn), (Check::Tcp, Status::Pass), (Check::SignIn, Status::Pass)];
+        let with_skip = [answers.as_slice(), &[(Check::Size, Status::Skip)]].concat();
+        assert_eq!(verdict(Level::Health, &with_skip).outcome(), Outcome::Pass);
+    }
+
+    #[test]
+    fn skips_never_become_a_pass() {
+        let all = Check::ALL.map(|check| (check, Status::Skip));
+        assert_eq!(verdict(Level::Health, &all).outcome(), Outcome::Unproven);
+        let reach_only = [(Check::Tcp, Status::Pass), (Check::SignIn, Status::Skip)];
+        assert_eq!(verdict(Level::Health, &reach_only).outcome(), Outcome::Unproven);
+        assert_eq!(verdict(Level::Health, &reach_only).unproven(), [Level::Health]);
+        assert_eq!(verdict(Level::Reach, &reach_only).outcome(), Outcome::Pass);
+        assert_eq!(verdict(Level::Reach, &[]).outcome(), Outcome::Unproven);
+    }
+}
