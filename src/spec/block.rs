@@ -34,6 +34,7 @@ pub(super) struct Block<'t> {
     at: Span,
     entries: Vec<(&'t str, &'t Node, &'t Node)>,
     known: Vec<&'static str>,
+    missing: Vec<(&'static str, String)>,
 }
 
 impl<'t> Block<'t> {
@@ -102,7 +103,7 @@ impl<'t> Block<'t> {
                 findings.add(problem.at(first.at.clone(), "first here"));
             }
         }
-        Self { path, at, entries, known: Vec::new() }
+        Self { path, at, entries, known: Vec::new(), missing: Vec::new() }
     }
 
     /// A key that may be there.
@@ -112,36 +113,26 @@ impl<'t> Block<'t> {
         Some(Field { path: self.path_of(key), key_at: key_node.at.clone(), node })
     }
 
-    /// A key that must be there; `example` shows how it is written.
-    pub(super) fn required(
-        &mut self,
-        key: &'static str,
-        example: &str,
-        findings: &mut Findings,
-    ) -> Option<Field<'t>> {
+    /// A key that must be there; `example` shows how it is written. [`Block::close`] reports it if it isn't.
+    pub(super) fn required(&mut self, key: &'static str, example: &str) -> Option<Field<'t>> {
         let found = self.optional(key);
         if found.is_none() {
-            let (owner, label) = if self.path.is_empty() {
-                ("the spec".to_owned(), "the spec begins here".to_owned())
-            } else {
-                (format!("`{}`", self.path), format!("this block has no `{key}`"))
-            };
-            let problem = Problem::new(&rule::MISSING_KEY, format!("{owner} has no `{key}`"));
-            findings.add(problem.at(self.at.clone(), label).help(format!("add the key, as in {example}")));
+            self.missing.push((key, example.to_owned()));
         }
         found
     }
 
-    /// Reports the keys that nobody asked for. `elsewhere` are keys that exist in another block.
+    /// Reports the keys that are missing and those that nobody asked for. `elsewhere` are keys that exist in
+    /// another block.
     pub(super) fn close(self, elsewhere: &[(&str, &str)], findings: &mut Findings) {
-        let asked = |name: &str| self.known.contains(&name);
         let free: Vec<&str> = self
             .known
             .iter()
             .copied()
             .filter(|key| self.entries.iter().all(|(name, ..)| name != key))
             .collect();
-        for (name, key, _) in self.entries.iter().filter(|(name, ..)| !asked(name)) {
+        let mut misspelt: Vec<&str> = Vec::new();
+        for (name, key, _) in self.entries.iter().filter(|(name, ..)| !self.known.contains(name)) {
             let message = if self.path.is_empty() {
                 format!("a spec has no key `{}`", word(name))
             } else {
@@ -150,14 +141,25 @@ impl<'t> Block<'t> {
             let help = if let Some((_, path)) = elsewhere.iter().find(|(known, _)| known == name) {
                 format!("indent it so that it lies in `{path}`")
             } else if let Some(meant) = nearest(name, &free) {
+                misspelt.push(meant);
                 format!("write `{meant}`, if that is what you meant")
             } else if self.known.is_empty() {
                 format!("remove it; `{}` has no keys", self.path)
             } else {
-                format!("remove it, or use one of {}", listed(&self.known))
+                format!("remove it, or use one of {}", joined(&self.known, "and"))
             };
             findings
                 .add(Problem::new(&rule::UNKNOWN_KEY, message).at(key.at.clone(), "unknown key").help(help));
+        }
+        // One mistake is one problem: a key that is only misspelt is not reported as missing as well.
+        for (key, example) in self.missing.iter().filter(|(key, _)| !misspelt.contains(key)) {
+            let (owner, label) = if self.path.is_empty() {
+                ("the spec".to_owned(), "the spec begins here".to_owned())
+            } else {
+                (format!("`{}`", self.path), format!("this block has no `{key}`"))
+            };
+            let problem = Problem::new(&rule::MISSING_KEY, format!("{owner} has no `{key}`"));
+            findings.add(problem.at(self.at.clone(), label).help(format!("add the key, as in {example}")));
         }
     }
 
@@ -182,7 +184,8 @@ impl<'t> Field<'t> {
             Value::Text(text) => return Some(Placed { value: text, at: self.at() }),
             Value::Null => self.is_empty(example, findings),
             Value::Bool | Value::Integer(_) | Value::Float => {
-                self.has_wrong_type("text", &format!("{example}, with quotes around it"), findings);
+                let help = format!("{example}, or put the value in quotes if it is meant");
+                self.has_wrong_type("text", &help, findings);
             }
             Value::List(_) | Value::Map(_) => self.has_wrong_type("text", example, findings),
         }
@@ -311,16 +314,12 @@ pub(super) fn refused(refusal: Refusal, node: &Node) -> Problem {
     if node.at == node.written { problem } else { problem.at(node.written.clone(), "written here") }
 }
 
-/// Words as a list: `a`, `b` and `c`.
-fn listed(words: &[&str]) -> String {
-    joined(words, "and")
-}
-
 /// Words as a choice: `a`, `b` or `c`.
 fn one_of(words: &[&str]) -> String {
     if words.len() > 1 { format!("one of {}", joined(words, "or")) } else { joined(words, "or") }
 }
 
+/// Words one after the other, the last one behind `last`.
 fn joined(words: &[&str], last: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.as_slice() {

@@ -56,26 +56,26 @@ impl Draft {
 pub(super) fn read(tree: &Node, text: &str, findings: &mut Findings) -> Draft {
     let mut draft = Draft::default();
     let Some(mut block) = Block::root(tree, findings) else { return draft };
-    if let Some(field) = block.required("refarch", "`refarch: 1`", findings)
+    if let Some(field) = block.required("refarch", "`refarch: 1`")
         && !is_our_format(&field, findings)
     {
         // A spec of another format has other keys: to report each of them would hide what is wrong.
         return draft;
     }
     let example = "`name: acme-prod`";
-    if let Some(field) = block.required("name", example, findings) {
+    if let Some(field) = block.required("name", example) {
         draft.name = field.value(example, findings);
     }
     let example = "`architecture: 1k`";
-    if let Some(field) = block.required("architecture", example, findings) {
+    if let Some(field) = block.required("architecture", example) {
         draft.architecture = field.value(example, findings);
     }
     let example = "`gitlab: {version: \"18.11.2\", url: https://gitlab.example.com, package: {…}}`";
-    if let Some(field) = block.required("gitlab", example, findings) {
+    if let Some(field) = block.required("gitlab", example) {
         gitlab(&field, text, &mut draft, findings);
     }
     let example = "`provider: {lab: {}}`";
-    if let Some(field) = block.required("provider", example, findings) {
+    if let Some(field) = block.required("provider", example) {
         draft.provider = provider(&field, example, findings);
     }
     draft.tls = match block.optional("tls") {
@@ -105,16 +105,16 @@ fn is_our_format(field: &Field<'_>, findings: &mut Findings) -> bool {
 fn gitlab(field: &Field<'_>, text: &str, draft: &mut Draft, findings: &mut Findings) {
     let example = "`gitlab: {version: \"18.11.2\", url: https://gitlab.example.com, package: {…}}`";
     let Some(mut block) = Block::of(field, example, findings) else { return };
-    if let Some(field) = block.required("version", "`version: \"18.11.2\"`", findings) {
+    if let Some(field) = block.required("version", "`version: \"18.11.2\"`") {
         draft.version = version(&field, text, findings);
     }
     let example = "`url: https://gitlab.example.com`";
-    if let Some(field) = block.required("url", example, findings) {
+    if let Some(field) = block.required("url", example) {
         draft.url = field.value(example, findings);
     }
     let example = "`package: {file: {path: gitlab-ee_18.11.2-ee.0_amd64.deb}}`; \
                    the choices are `standin`, which is not GitLab, `file`, `url` and `repository`";
-    if let Some(field) = block.required("package", example, findings) {
+    if let Some(field) = block.required("package", example) {
         draft.package = package(&field, findings);
     }
     if let Some(field) = block.optional("monitoring_allowlist") {
@@ -178,8 +178,7 @@ fn package(field: &Field<'_>, findings: &mut Findings) -> Option<Placed<Package>
         "file" => {
             let mut block = Block::of(&chosen, example, findings)?;
             let example = "`path: gitlab-ee_18.11.2-ee.0_amd64.deb`";
-            let path =
-                block.required("path", example, findings).and_then(|field| field.text(example, findings));
+            let path = block.required("path", example).and_then(|field| field.text(example, findings));
             block.close(&[], findings);
             let Placed { value, at } = path?;
             Some(Placed { value: Package::File { path: Utf8PathBuf::from(value) }, at })
@@ -194,10 +193,10 @@ fn package_url(chosen: &Field<'_>, findings: &mut Findings) -> Option<Placed<Pac
         Block::of(chosen, "`url: {url: https://packages.example.com/gitlab-ee.deb, sha256: …}`", findings)?;
     let example = "`url: https://packages.example.com/gitlab-ee.deb`";
     let url: Option<Placed<PackageUrl>> =
-        block.required("url", example, findings).and_then(|field| field.value(example, findings));
+        block.required("url", example).and_then(|field| field.value(example, findings));
     let example = "`sha256:` with the digits that `sha256sum FILE` prints";
     let sha256: Option<Placed<Sha256>> =
-        block.required("sha256", example, findings).and_then(|field| field.value(example, findings));
+        block.required("sha256", example).and_then(|field| field.value(example, findings));
     block.close(&[], findings);
     let Placed { value: url, at } = url?;
     Some(Placed { value: Package::Url { url, sha256: sha256?.value }, at })
@@ -209,13 +208,12 @@ fn package_repository(chosen: &Field<'_>, findings: &mut Findings) -> Option<Pla
     let mut block = Block::of(chosen, example, findings)?;
     let example = "`url: https://packages.example.com/debian`";
     let url: Option<Placed<PackageUrl>> =
-        block.required("url", example, findings).and_then(|field| field.value(example, findings));
+        block.required("url", example).and_then(|field| field.value(example, findings));
     let example = "`distribution: trixie`";
-    let distribution = block
-        .required("distribution", example, findings)
-        .and_then(|field| apt_word(&field, example, findings));
+    let distribution =
+        block.required("distribution", example).and_then(|field| apt_word(&field, example, findings));
     let example = "`components: [main]`";
-    let components = block.required("components", example, findings).and_then(|field| {
+    let components = block.required("components", example).and_then(|field| {
         let items = field.texts(example, findings)?;
         if items.is_empty() {
             let problem = Problem::new(&rule::PACKAGE_REPOSITORY, "the repository has no components");
@@ -226,8 +224,7 @@ fn package_repository(chosen: &Field<'_>, findings: &mut Findings) -> Option<Pla
         words.into_iter().collect::<Option<Vec<String>>>()
     });
     let example = "`key_file: packages.asc`";
-    let key_file =
-        block.required("key_file", example, findings).and_then(|field| field.text(example, findings));
+    let key_file = block.required("key_file", example).and_then(|field| field.text(example, findings));
     block.close(&[], findings);
     let package = Package::Repository {
         url: url?.value,

@@ -23,7 +23,7 @@ pub use parse::read_yaml;
 pub use problem::{Invalid, Problem};
 pub use refusal::Refusal;
 pub use rule::{Rule, rules};
-pub use schema::schema;
+pub use schema::{schema, schema_text};
 pub use source::MAX_BYTES;
 pub use types::{FORMAT, Gitlab, Lab, Package, PrivateCa, Provider, Size, Spec, Tls};
 pub use values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
@@ -58,10 +58,8 @@ pub fn parse_bytes(bytes: &[u8], name: &str) -> Result<Parsed, Invalid> {
     let (text, mut findings) = source::read(bytes, name).map_err(problem::Findings::into_invalid)?;
     let tree = match parse::tree(text) {
         Ok(tree) => tree,
-        Err(problems) => {
-            for problem in problems {
-                findings.add(problem);
-            }
+        Err(problem) => {
+            findings.add(problem);
             return Err(findings.into_invalid());
         }
     };

@@ -61,7 +61,7 @@ pub fn read_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String
 }
 
 /// The tree of a YAML text, or what is wrong with the YAML.
-pub(super) fn tree(text: &str) -> Result<Node, Vec<Problem>> {
+pub(super) fn tree(text: &str) -> Result<Node, Problem> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -75,12 +75,12 @@ pub(super) fn tree(text: &str) -> Result<Node, Vec<Problem>> {
         budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, max_nodes: 20_000, max_events: 100_000 },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 1_000, max_replay_stack_depth: 8 },
     };
-    serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|error| problems(text, &error))
+    serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|error| problem(text, &error))
 }
 
-fn problems(text: &str, error: &Error) -> Vec<Problem> {
+fn problem(text: &str, error: &Error) -> Problem {
     let at = error.location().map_or(0..0, |location| place(text, location));
-    let problem = match root(error) {
+    match root(error) {
         Error::MultipleDocuments { .. } => {
             let marker = text[..at.start].rfind("---").map_or(at, |start| start..start + 3);
             Problem::new(&rule::SEVERAL_DOCUMENTS, "the file holds more than one document")
@@ -108,16 +108,15 @@ fn problems(text: &str, error: &Error) -> Vec<Problem> {
                 .at(at, "one too many")
         }
         other => {
-            let tabs = tabs(text, at.end);
-            if !tabs.is_empty() {
-                return tabs;
+            let tabs = tabs(text);
+            if tabs.first().is_some_and(|tab| tab.start <= at.end) {
+                return tabbed(&tabs);
             }
             let said = UserMessageFormatter.format_message(other);
             Problem::new(&rule::SYNTAX, format!("this is not valid YAML: {}", printable(&said)))
                 .at(at, "noticed here")
         }
-    };
-    vec![problem]
+    }
 }
 
 /// The error itself, without what serde-saphyr wraps around it.
@@ -128,19 +127,29 @@ fn root(error: &Error) -> &Error {
     }
 }
 
-/// A problem for each line up to the place that is indented with a tab.
-fn tabs(text: &str, until: usize) -> Vec<Problem> {
+/// The tabs that lines are indented with.
+fn tabs(text: &str) -> Vec<Span> {
     let mut start = 0;
     let mut found = Vec::new();
     for line in text.split_inclusive('\n') {
         let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-        if let Some(tab) = line[..indent].find('\t').filter(|_| start <= until) {
-            let problem = Problem::new(&rule::TAB, "this line is indented with a tab");
-            found.push(problem.at(start + tab..start + indent, "a tab"));
+        if let Some(tab) = line[..indent].find('\t') {
+            found.push(start + tab..start + indent);
         }
         start += line.len();
     }
     found
+}
+
+fn tabbed(tabs: &[Span]) -> Problem {
+    /// More labels than these would hide what they mark.
+    const MOST_PLACES: usize = 5;
+    let message = match tabs.len() {
+        1 => "a line is indented with a tab".to_owned(),
+        lines => format!("{lines} lines are indented with tabs"),
+    };
+    let problem = Problem::new(&rule::TAB, message);
+    tabs.iter().take(MOST_PLACES).fold(problem, |problem, tab| problem.at(tab.clone(), "tab"))
 }
 
 /// The place of an error. Errors of the scanner know line and column only, both counted from 1.

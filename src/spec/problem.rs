@@ -183,6 +183,12 @@ impl Findings {
     }
 
     pub(super) fn add(&mut self, mut problem: Problem) {
+        // A place that goes over several lines is marked on its first one: a report is not the file again.
+        let text = self.source.inner();
+        for (place, _) in &mut problem.places {
+            let line = text.get(place.start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+            place.end = place.end.min(place.start + line.len());
+        }
         problem.source = Some(self.source.clone());
         let list = if problem.rule.warns { &mut self.warnings } else { &mut self.problems };
         if list.len() < MOST {

@@ -24,3 +24,9 @@ pub fn schema() -> Value {
     }
     schema.to_value()
 }
+
+/// The schema as a file holds it.
+#[must_use]
+pub fn schema_text() -> String {
+    format!("{:#}\n", schema())
+}

@@ -21,8 +21,7 @@ pub(super) type Shown = Arc<NamedSource<String>>;
 pub(super) fn read<'b>(bytes: &'b [u8], name: &str) -> Result<(&'b str, Findings), Findings> {
     if bytes.len() > MAX_BYTES {
         let mut findings = Findings::new(shown(name, ""));
-        let message = format!("the file has {} bytes, and a spec has at most {MAX_BYTES}", bytes.len());
-        findings.add(Problem::new(&rule::TOO_LARGE, message));
+        findings.add(Problem::new(&rule::TOO_LARGE, "the file has more than 1 MiB"));
         return Err(findings);
     }
     if let Some(line) = bytes.split(|b| *b == b'\n').position(|line| line.len() > MAX_LINE) {
@@ -77,7 +76,8 @@ fn shown(name: &str, text: &str) -> Shown {
     }
     for span in secrets(text).into_iter().chain(unnamed_secrets(text)) {
         if let Some(bytes) = safe.get_mut(span) {
-            bytes.fill(b'*');
+            // Line breaks stay, so that the lines behind it keep their numbers.
+            bytes.iter_mut().filter(|b| **b != b'\n').for_each(|b| *b = b'*');
         }
     }
     let safe = String::from_utf8(safe).unwrap_or_default();
@@ -186,6 +186,7 @@ mod tests {
     fn a_private_key_is_hidden_whole() {
         let text = "key: |\n  -----BEGIN PRIVATE KEY-----\n  MIIabc\n  -----END PRIVATE KEY-----\n";
         let shown = shown("x", text);
+        assert_eq!(shown.inner().lines().count(), text.lines().count());
         assert!(!shown.inner().contains("MII"), "{}", shown.inner());
         assert_eq!(secrets(text).len(), 1);
     }

@@ -75,7 +75,7 @@ impl FromStr for DeploymentName {
             return Ok(Self(text.to_owned()));
         };
         let help =
-            "use lower-case letters, digits and single dashes, beginning with a letter, as in `acme-prod`";
+            "use 2 to 30 lower-case letters, digits and single dashes; begin with a letter, as in `acme`";
         Err(Refusal::new(&rule::NAME, wrong, help))
     }
 }
@@ -471,6 +471,7 @@ fn masked(address: IpAddr, prefix: u8) -> IpAddr {
 fn shown(c: char) -> String {
     match c {
         ' ' => "a space".to_owned(),
+        '\n' => "a line break".to_owned(),
         c if c.is_ascii_uppercase() => format!("the upper-case letter `{c}`"),
         c if c.is_control() || c.is_whitespace() => format!("the character U+{:04X}", u32::from(c)),
         c => format!("`{c}`"),

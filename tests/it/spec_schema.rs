@@ -1,0 +1,184 @@
+//! The JSON Schema and the reader of specs must agree on the shape of a spec.
+
+use std::collections::BTreeSet;
+
+use refarch::spec;
+use serde_json::{Value, json};
+
+/// Specs that together use every key and every choice there is.
+fn full_specs() -> Vec<Value> {
+    let digits = "0123456789abcdef".repeat(4);
+    let url = "https://packages.example.com/debian";
+    let packages = [
+        json!({"standin": {}}),
+        json!({"file": {"path": "packages/gitlab-ee_18.11.2-ee.0_amd64.deb"}}),
+        json!({"url": {"url": "https://packages.example.com/gitlab-ee.deb", "sha256": digits}}),
+        json!({"repository": {"url": url, "distribution": "trixie", "components": ["main"], "key_file": "k.asc"}}),
+    ];
+    let spec = |package: &Value| {
+        json!({
+            "refarch": 1,
+            "name": "acme",
+            "architecture": "1k",
+            "gitlab": {
+                "version": "18.11.2",
+                "url": "https://gitlab.acme.example",
+                "package": package,
+                "monitoring_allowlist": ["10.20.0.0/24"],
+            },
+            "provider": {"lab": {}},
+            "tls": {"private_ca": {}},
+        })
+    };
+    packages.iter().map(spec).collect()
+}
+
+/// Whether a value has the shape that a schema asks for; patterns are for editors and left out.
+fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
+    if let Some(name) = schema["$ref"].as_str() {
+        let target = root.pointer(name.trim_start_matches('#')).expect("a reference leads somewhere");
+        return fits(root, target, value);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        return choices.iter().filter(|choice| fits(root, choice, value)).count() == 1;
+    }
+    if !schema["const"].is_null() && schema["const"] != *value {
+        return false;
+    }
+    match schema["type"].as_str() {
+        Some("object") => value.as_object().is_some_and(|object| {
+            let no_properties = serde_json::Map::new();
+            let properties = schema["properties"].as_object().unwrap_or(&no_properties);
+            assert_eq!(schema["additionalProperties"], json!(false), "{schema} takes unknown keys");
+            let required = schema["required"].as_array().into_iter().flatten();
+            required.into_iter().all(|key| object.contains_key(key.as_str().expect("a key")))
+                && object
+                    .iter()
+                    .all(|(key, value)| properties.get(key).is_some_and(|of| fits(root, of, value)))
+        }),
+        Some("array") => value.as_array().is_some_and(|items| {
+            let least = schema["minItems"].as_u64().unwrap_or(0);
+            items.len() as u64 >= least && items.iter().all(|item| fits(root, &schema["items"], item))
+        }),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_i64(),
+        other => panic!("the schema has a type that this test doesn't know: {other:?}"),
+    }
+}
+
+/// Whether the reader takes a value's shape; what a text must look like is not a matter of shape.
+fn is_read(value: &Value) -> bool {
+    const SHAPE: &[&str] = &[
+        "empty",
+        "version-unquoted",
+        "format",
+        "missing-key",
+        "unknown-key",
+        "wrong-type",
+        "empty-value",
+        "choice",
+        "choice-several",
+        "choice-unknown",
+        "architecture",
+        "package-repository",
+    ];
+    match spec::parse(&value.to_string(), "spec.json") {
+        Ok(_) => true,
+        Err(invalid) => !invalid.problems().iter().any(|problem| SHAPE.contains(&problem.rule().id)),
+    }
+}
+
+/// The places in a value, as JSON pointers.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(object) => {
+            object.iter().for_each(|(key, value)| places(value, &format!("{at}/{key}"), found))
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, value)| places(value, &format!("{at}/{n}"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn schema_and_reader_take_and_refuse_the_same_shapes() {
+    let root = spec::schema();
+    let others =
+        [json!(null), json!(true), json!(7), json!(1.5), json!("text"), json!([]), json!({}), json!(["x"])];
+    for full in full_specs() {
+        assert!(spec::parse(&full.to_string(), "full").is_ok() && fits(&root, &root, &full), "{full}");
+        let mut all = Vec::new();
+        places(&full, "", &mut all);
+        for place in all {
+            let mut changed: Vec<Value> = Vec::new();
+            for other in &others {
+                let mut copy = full.clone();
+                *copy.pointer_mut(&place).expect("a place") = other.clone();
+                changed.push(copy);
+            }
+            let mut with_key = full.clone();
+            if let Some(Value::Object(object)) = with_key.pointer_mut(&place) {
+                object.insert("zzz".to_owned(), json!(1));
+                changed.push(with_key);
+            }
+            if let Some((owner, key)) = place.rsplit_once('/') {
+                let mut without = full.clone();
+                if let Some(Value::Object(object)) = without.pointer_mut(owner) {
+                    object.remove(key);
+                    changed.push(without);
+                }
+            }
+            for value in changed {
+                assert_eq!(fits(&root, &root, &value), is_read(&value), "at `{place}`: {value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_full_specs_use_every_key_of_the_schema() {
+    fn keys(schema: &Value, found: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(object) => {
+                if let Some(Value::Object(properties)) = object.get("properties") {
+                    found.extend(properties.keys().cloned());
+                }
+                object.values().for_each(|value| keys(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+            _ => {}
+        }
+    }
+    let (mut known, mut used) = (BTreeSet::new(), BTreeSet::new());
+    keys(&spec::schema(), &mut known);
+    for full in full_specs() {
+        let mut all = Vec::new();
+        places(&full, "", &mut all);
+        used.extend(all.iter().filter_map(|place| place.rsplit('/').next()).map(str::to_owned));
+    }
+    assert!(known.is_subset(&used), "unused: {:?}", known.difference(&used));
+}
+
+#[test]
+fn every_key_of_the_schema_is_described() {
+    fn check(schema: &Value, at: &str) {
+        match schema {
+            Value::Object(object) => {
+                if let Some(Value::Object(properties)) = object.get("properties") {
+                    for (key, property) in properties {
+                        // A choice is described as a whole, beside its one key.
+                        let described =
+                            property.get("description").is_some() || object.get("description").is_some();
+                        assert!(described, "`{key}` at {at} has no description");
+                    }
+                }
+                object.iter().for_each(|(key, value)| check(value, &format!("{at}/{key}")));
+            }
+            Value::Array(items) => items.iter().for_each(|item| check(item, at)),
+            _ => {}
+        }
+    }
+    check(&spec::schema(), "");
+}
