@@ -1,5 +1,7 @@
 //! The one integration binary: a module a room.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that meets the unexpected must fail")]
+
 mod spec;
 mod spec_noise;
 mod spec_schema;

@@ -14,7 +14,7 @@ fn report(diagnostic: &dyn Diagnostic) -> String {
         .with_links(false)
         .render_report(&mut text, diagnostic)
         .expect("a report renders");
-    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// What parsing says: the problems, or the warnings.

@@ -85,7 +85,7 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

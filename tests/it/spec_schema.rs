@@ -93,7 +93,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
         Value::Object(object) => {
-            object.iter().for_each(|(key, value)| places(value, &format!("{at}/{key}"), found))
+            object.iter().for_each(|(key, value)| places(value, &format!("{at}/{key}"), found));
         }
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(n, value)| places(value, &format!("{at}/{n}"), found));
