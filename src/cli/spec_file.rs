@@ -99,3 +99,42 @@ fn working_folder() -> String {
 pub fn beside(spec: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
     spec.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn what_is_not_a_file_is_told_apart() {
+        let (_keep, folder) = folder();
+        assert!(matches!(read(&folder.join("none.yml")), Err(Unusable::Missing { .. })));
+        assert!(matches!(read(&folder), Err(Unusable::Folder { .. })));
+        std::fs::write(folder.join("file"), "").unwrap();
+        assert!(matches!(read(&folder.join("file/spec.yml")), Err(Unusable::Missing { .. })));
+        assert!(matches!(read(&folder.join("file")), Err(Unusable::Invalid(_))));
+        let endless = "x".repeat(300);
+        assert!(matches!(read(&folder.join(endless)), Err(Unusable::Unreadable { .. })));
+    }
+
+    #[test]
+    fn no_more_is_read_than_shows_that_a_file_is_too_large() {
+        let path = Utf8Path::new("/dev/zero");
+        assert_eq!(read_bytes(path).unwrap().len(), spec::MAX_BYTES + 1);
+        let Err(Unusable::Invalid(invalid)) = read(path) else { panic!("an endless file was taken") };
+        assert_eq!(invalid.problems()[0].rule().id, "too-large");
+    }
+
+    #[test]
+    fn paths_inside_of_a_spec_are_relative_to_it() {
+        let at = |spec: &str, path: &str| beside(Utf8Path::new(spec), Utf8Path::new(path)).into_string();
+        assert_eq!(at("specs/a.yml", "x.deb"), "specs/x.deb");
+        assert_eq!(at("a.yml", "x.deb"), "x.deb");
+        assert_eq!(at("specs/a.yml", "/srv/x.deb"), "/srv/x.deb");
+    }
+}
