@@ -12,6 +12,7 @@ pub mod exit;
 pub mod instance;
 pub mod process;
 pub mod render;
+pub mod report;
 pub mod rollout;
 pub mod secrets;
 pub mod spec;

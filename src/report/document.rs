@@ -1,0 +1,278 @@
+//! The verdict as a document for machines, and the schema of it.
+
+use std::time::Duration;
+
+use schemars::{JsonSchema, schema_for};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::checks::{Level, Outcome, Verdict};
+use crate::events::{Finding, Status};
+
+/// The version of the document; it grows when a reader of the old one would misunderstand.
+const VERSION: u32 = 1;
+
+/// What `refarch verify --json FILE` writes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Verdict")]
+struct Document<'a> {
+    /// The version of this format.
+    version: u32,
+    /// What all findings together say.
+    outcome: OutcomeWord,
+    /// Whether this is refarch's lab stand-in. It is not GitLab, and what is proven of it is not proven of GitLab.
+    standin: bool,
+    /// The deployment's name.
+    deployment: &'a str,
+    /// Where people find it.
+    url: &'a str,
+    /// How deep it was looked.
+    level: LevelWord,
+    /// Levels up to that one of which no check passed.
+    unproven_levels: Vec<LevelWord>,
+    /// The version of refarch that asked.
+    refarch: &'static str,
+    /// When it began, as RFC 3339.
+    started: String,
+    /// How long it took, in milliseconds.
+    duration_ms: u64,
+    /// How many checks ended how.
+    counts: CountsObject,
+    /// The checks that could not look, and why; each stands among the findings too.
+    not_tested: Vec<NotTested<'a>>,
+    /// Every check's answer.
+    findings: Vec<FindingObject<'a>>,
+}
+
+/// What all findings together say.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Outcome")]
+enum OutcomeWord {
+    /// No check failed, and at every level at least one passed.
+    Pass,
+    /// A check failed.
+    Fail,
+    /// No check failed, but of some level not one passed.
+    Unproven,
+}
+
+/// How deep a verification looks; each level holds the ones before it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Level")]
+enum LevelWord {
+    /// DNS, TCP, TLS.
+    Reach,
+    /// What GitLab says of its own health.
+    Health,
+}
+
+/// How many checks ended how.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Counts")]
+struct CountsObject {
+    pass: usize,
+    warn: usize,
+    fail: usize,
+    skip: usize,
+}
+
+/// A check that could not look.
+#[derive(Debug, Serialize, JsonSchema)]
+struct NotTested<'a> {
+    /// The check's stable name.
+    check: &'a str,
+    /// The node it would have spoken of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    /// Why it could not look.
+    reason: &'a str,
+}
+
+/// The answer of one check, with the evidence.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Finding")]
+struct FindingObject<'a> {
+    /// The check's stable name.
+    check: &'a str,
+    /// The node it speaks of; absent for the deployment as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    /// How it ended.
+    status: StatusWord,
+    /// What was asked, and of whom.
+    asked: &'a str,
+    /// What came back; for a skip, why it could not look.
+    saw: &'a str,
+    /// What should have come back.
+    wanted: &'a str,
+    /// Why it matters.
+    why: &'a str,
+    /// What to do about it; absent where nothing has to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<&'a str>,
+    /// How long asking took, in milliseconds.
+    duration_ms: u64,
+}
+
+/// How a check ended.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Status")]
+enum StatusWord {
+    /// What was seen is what was wanted.
+    Pass,
+    /// Something deserves attention, but the deployment works.
+    Warn,
+    /// What was seen is not what was wanted.
+    Fail,
+    /// The check could not look; never a pass.
+    Skip,
+}
+
+/// The verdict as a JSON document, indented, with a line feed at its end.
+#[must_use]
+pub fn verdict_json(verdict: &Verdict) -> String {
+    pretty(&Document::from(verdict))
+}
+
+/// The JSON Schema of what [`verdict_json`] makes.
+#[must_use]
+pub fn verdict_schema() -> Value {
+    let mut schema = schema_for!(Document<'_>);
+    schema.insert("title".into(), "Verdict of refarch verify".into());
+    schema.into()
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    // Strings, numbers and lists of them are all there is, and those can't fail to become JSON.
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+impl<'a> From<&'a Verdict> for Document<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        let counts = verdict.counts();
+        let (pass, warn, fail, skip) = (counts.pass, counts.warn, counts.fail, counts.skip);
+        Self {
+            version: VERSION,
+            outcome: verdict.outcome().into(),
+            standin: verdict.standin,
+            deployment: &verdict.deployment,
+            url: &verdict.url,
+            level: verdict.level.into(),
+            unproven_levels: verdict.unproven().into_iter().map(LevelWord::from).collect(),
+            refarch: env!("CARGO_PKG_VERSION"),
+            started: verdict.started.to_string(),
+            duration_ms: milliseconds(verdict.duration),
+            counts: CountsObject { pass, warn, fail, skip },
+            not_tested: verdict.not_tested().map(NotTested::from).collect(),
+            findings: verdict.findings.iter().map(FindingObject::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Finding> for NotTested<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        Self { check: &finding.check, node: finding.node.as_deref(), reason: &finding.saw }
+    }
+}
+
+impl<'a> From<&'a Finding> for FindingObject<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        Self {
+            check: &finding.check,
+            node: finding.node.as_deref(),
+            status: finding.status.into(),
+            asked: &finding.asked,
+            saw: &finding.saw,
+            wanted: &finding.wanted,
+            why: &finding.why,
+            remedy: finding.remedy.as_deref(),
+            duration_ms: milliseconds(finding.duration),
+        }
+    }
+}
+
+impl From<Status> for StatusWord {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Pass => Self::Pass,
+            Status::Warn => Self::Warn,
+            Status::Fail => Self::Fail,
+            Status::Skip => Self::Skip,
+        }
+    }
+}
+
+impl From<Outcome> for OutcomeWord {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Pass => Self::Pass,
+            Outcome::Fail => Self::Fail,
+            Outcome::Unproven => Self::Unproven,
+        }
+    }
+}
+
+impl From<Level> for LevelWord {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Reach => Self::Reach,
+            Level::Health => Self::Health,
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::verdict::tests::example;
+    use super::*;
+
+    #[test]
+    fn the_committed_schema_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/verdict.schema.json");
+        let current = pretty(&verdict_schema());
+        if std::env::var_os("REFARCH_UPDATE_SCHEMAS").is_some() {
+            fs_err::write(path, &current).unwrap();
+        }
+        let committed = fs_err::read_to_string(path).unwrap_or_default();
+        assert!(committed == current, "renew it: REFARCH_UPDATE_SCHEMAS=1 cargo test the_committed_schema");
+    }
+
+    #[test]
+    fn a_verdict_as_a_document() {
+        insta::with_settings!({filters => vec![(env!("CARGO_PKG_VERSION"), "[version]")]}, {
+            insta::assert_snapshot!(verdict_json(&example()));
+        });
+    }
+
+    #[test]
+    fn the_document_has_what_the_schema_requires_and_nothing_else() {
+        let document: Value = serde_json::from_str(&verdict_json(&example())).unwrap();
+        let schema = verdict_schema();
+        assert_object(&document, &schema);
+        for finding in document["findings"].as_array().unwrap() {
+            assert_object(finding, &schema["$defs"]["Finding"]);
+        }
+        for skipped in document["not_tested"].as_array().unwrap() {
+            assert_object(skipped, &schema["$defs"]["NotTested"]);
+        }
+    }
+
+    fn assert_object(object: &Value, schema: &Value) {
+        let object = object.as_object().unwrap();
+        for name in schema["required"].as_array().unwrap() {
+            assert!(object.contains_key(name.as_str().unwrap()), "{name} is missing in {object:?}");
+        }
+        for key in object.keys() {
+            assert!(schema["properties"].get(key).is_some(), "the schema lacks `{key}`");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Readers of a run's events, and what a verdict looks like to people and to machines.
+//!
+//! A report shows what others found out. It decides nothing, and whether anyone reads it changes nothing: a
+//! closed terminal or pipe ends the reader, never the run.
+
+mod document;
+mod json_lines;
+mod plain;
+mod style;
+mod summary;
+mod text;
+mod verdict;
+mod words;
+
+pub use document::{verdict_json, verdict_schema};
+pub use json_lines::JsonLines;
+pub use plain::Plain;
+pub use style::{Style, Tone};
+pub use summary::Summary;
+pub use verdict::{print_verdict, verdict_text};

@@ -1,0 +1,248 @@
+//! A verdict as text: what it is, what was not tested, what to do, how long it took.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use super::style::{Style, Tone};
+use super::text::{counted, spoken, wrapped};
+use crate::checks::{Outcome, Verdict};
+use crate::events::{Finding, Status};
+
+/// The name by which the stand-in is called wherever a user can meet it.
+pub(super) const STANDIN: &str = "lab stand-in, not GitLab";
+
+/// Writes the verdict. That nobody reads it any more is no error.
+pub fn print_verdict(out: &mut dyn Write, verdict: &Verdict, style: Style) -> io::Result<()> {
+    print(out, &verdict_text(verdict, style))
+}
+
+/// Writes text to whoever may have gone.
+pub(super) fn print(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// The verdict as text that fits 80 columns.
+#[must_use]
+pub fn verdict_text(verdict: &Verdict, style: Style) -> String {
+    [headline(verdict, style), not_tested(verdict, style), to_do(verdict, style), timings(verdict, style)]
+        .concat()
+}
+
+fn headline(verdict: &Verdict, style: Style) -> String {
+    let (word, tone, means) = match verdict.outcome() {
+        Outcome::Pass => ("PASS", Tone::Good, "no check failed"),
+        Outcome::Fail => ("FAIL", Tone::Bad, "not all is as it should be"),
+        Outcome::Unproven => ("UNPROVEN", Tone::Attention, "no check failed, but too few could look"),
+    };
+    let mut text = format!("{}  {}", style.paint(tone, word), verdict.url);
+    if verdict.standin {
+        let _ = write!(text, " ({STANDIN})");
+    }
+    text.push('\n');
+    let counts = verdict.counts();
+    let ended = [
+        (counts.pass, "passed"),
+        (counts.warn, "warned"),
+        (counts.fail, "failed"),
+        (counts.skip, "could not look"),
+    ];
+    let ended = ended.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    let ended = ended.collect::<Vec<_>>().join(", ");
+    let total = counted(verdict.findings.len(), "check");
+    let (level, deployment) = (verdict.level, &verdict.deployment);
+    let counts = format!("{means}; of {total} of `{deployment}` at level {level}: {ended}");
+    text.push_str(&wrapped("", &counts));
+    for level in verdict.unproven() {
+        text.push_str(&wrapped("", &format!("nothing is proven at level {level}: no check of it passed")));
+    }
+    text
+}
+
+fn not_tested(verdict: &Verdict, style: Style) -> String {
+    let mut text = format!("\n{}\n", style.paint(Tone::Strong, "Not tested"));
+    let skipped: Vec<_> = verdict.not_tested().collect();
+    for finding in &skipped {
+        let _ = writeln!(text, "  {}", name(finding));
+        text.push_str(&wrapped("        reason  ", &finding.saw));
+        if let Some(remedy) = &finding.remedy {
+            text.push_str(&wrapped("        remedy  ", remedy));
+        }
+    }
+    if skipped.is_empty() {
+        text.push_str("  nothing: every check of this level could look\n");
+    }
+    text
+}
+
+fn to_do(verdict: &Verdict, style: Style) -> String {
+    let findings = verdict.to_do();
+    if findings.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", style.paint(Tone::Strong, "Findings"));
+    for finding in findings {
+        let word = style.paint(tone(finding.status), status_word(finding.status));
+        let _ = writeln!(text, "  {word}  {}", name(finding));
+        text.push_str(&wrapped("        asked   ", &finding.asked));
+        text.push_str(&wrapped("        saw     ", &finding.saw));
+        text.push_str(&wrapped("        wanted  ", &finding.wanted));
+        text.push_str(&wrapped("        why     ", &finding.why));
+        if let Some(remedy) = &finding.remedy {
+            text.push_str(&wrapped("        remedy  ", remedy));
+        }
+    }
+    text
+}
+
+fn timings(verdict: &Verdict, style: Style) -> String {
+    let mut text = format!("\n{}\n", style.paint(Tone::Strong, "Timings"));
+    let looked = verdict.findings.iter().filter(|finding| finding.status != Status::Skip);
+    let rows = looked.map(|finding| (name(finding), status_word(finding.status), spoken(finding.duration)));
+    let all = ("all, partly in parallel".to_owned(), "", spoken(verdict.duration));
+    let rows: Vec<_> = rows.chain([all]).collect();
+    let width = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or_default();
+    for (name, status, duration) in rows {
+        let _ = writeln!(text, "  {name:width$}  {status:4}  {duration:>12}");
+    }
+    text
+}
+
+/// The check, and the node it speaks of.
+pub(super) fn name(finding: &Finding) -> String {
+    match &finding.node {
+        Some(node) => format!("{} on {node}", finding.check),
+        None => finding.check.clone(),
+    }
+}
+
+pub(super) const fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Pass => "pass",
+        Status::Warn => "warn",
+        Status::Fail => "fail",
+        Status::Skip => "skip",
+    }
+}
+
+pub(super) const fn tone(status: Status) -> Tone {
+    match status {
+        Status::Pass => Tone::Good,
+        Status::Warn => Tone::Attention,
+        Status::Fail => Tone::Bad,
+        Status::Skip => Tone::Quiet,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::checks::Level;
+
+    pub(in crate::report) fn finding(check: &str, status: Status, node: Option<&str>) -> Finding {
+        let (saw, wanted, why, remedy) = match check {
+            "dns" => (
+                "no address: Name or service not known; 198.18.4.2 was asked instead",
+                "198.18.4.2, the deployment's address",
+                "people and runners find GitLab by its name",
+                Some("add the record `gitlab.acme.example. A 198.18.4.2` to your DNS"),
+            ),
+            "readiness" => (
+                "503, db_check failed: could not connect to server: Connection refused",
+                "200, and `ok` from the database, Redis and Gitaly",
+                "GitLab works only as well as the database, Redis and Gitaly behind it",
+                Some("see `gitlab-ctl status` and `gitlab-ctl tail postgresql` on the node"),
+            ),
+            "size" => (
+                "size is simulated: the lab's nodes share this machine's cores and memory",
+                "8 vCPU and 16 GB of memory",
+                "a node smaller than its architecture says fails under load, not now",
+                Some("read nothing about speed or capacity into this deployment"),
+            ),
+            _ => ("what was wanted", "this", "because", None),
+        };
+        Finding {
+            check: check.into(),
+            status,
+            asked: format!("the {check} of `gitlab.acme.example`"),
+            saw: saw.into(),
+            wanted: wanted.into(),
+            why: why.into(),
+            remedy: remedy.map(ToOwned::to_owned),
+            node: node.map(ToOwned::to_owned),
+            duration: Duration::from_millis(12),
+        }
+    }
+
+    pub(in crate::report) fn example() -> Verdict {
+        let node = Some("acme-all-in-one-1");
+        Verdict {
+            deployment: "acme".into(),
+            url: "https://gitlab.acme.example".into(),
+            level: Level::Health,
+            standin: true,
+            started: Timestamp::UNIX_EPOCH,
+            duration: Duration::from_millis(2345),
+            findings: vec![
+                finding("dns", Status::Warn, None),
+                finding("tcp", Status::Pass, None),
+                finding("sign_in", Status::Pass, None),
+                finding("readiness", Status::Fail, node),
+                finding("size", Status::Skip, node),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_verdict_that_fails() {
+        insta::assert_snapshot!(verdict_text(&example(), Style::plain()));
+    }
+
+    #[test]
+    fn a_verdict_that_passes() {
+        let findings = vec![finding("tcp", Status::Pass, None), finding("sign_in", Status::Pass, None)];
+        let verdict = Verdict { standin: false, findings, ..example() };
+        insta::assert_snapshot!(verdict_text(&verdict, Style::plain()));
+    }
+
+    #[test]
+    fn a_verdict_that_proves_nothing_does_not_look_like_a_pass() {
+        let findings = vec![finding("tcp", Status::Pass, None), finding("size", Status::Skip, None)];
+        let text = verdict_text(&Verdict { findings, ..example() }, Style::plain());
+        assert!(
+            text.starts_with("UNPROVEN  https://gitlab.acme.example (lab stand-in, not GitLab)\n"),
+            "{text}"
+        );
+        assert!(text.contains("nothing is proven at level health"), "{text}");
+        assert!(!text.contains("PASS"), "{text}");
+    }
+
+    #[test]
+    fn every_line_fits_80_columns() {
+        for line in verdict_text(&example(), Style::plain()).lines() {
+            assert!(line.chars().count() <= 80 && !line.contains('\u{1b}'), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+        struct Closed(io::ErrorKind);
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let print = |kind| print_verdict(&mut Closed(kind), &example(), Style::plain());
+        assert!(print(io::ErrorKind::BrokenPipe).is_ok());
+        assert!(print(io::ErrorKind::StorageFull).is_err());
+    }
+}
