@@ -7,6 +7,7 @@ variable "identity" {
     name   = string
     suffix = string
   })
+  nullable = false
 }
 
 variable "nodes" {
@@ -27,6 +28,7 @@ variable "nodes" {
       size_gb = number
     }))
   }))
+  nullable = false
 }
 
 variable "flows" {
@@ -38,6 +40,7 @@ variable "flows" {
     protocol = string
     why      = string
   }))
+  nullable = false
 }
 
 variable "load_balancers" {
@@ -46,6 +49,7 @@ variable "load_balancers" {
     component = string
     ports     = list(number)
   }))
+  nullable = false
 
   validation {
     condition     = length(var.load_balancers) == 0
@@ -71,6 +75,7 @@ variable "managed_services" {
   type = map(object({
     kind = string
   }))
+  nullable = false
 
   validation {
     condition     = length(var.managed_services) == 0
@@ -85,11 +90,13 @@ variable "access" {
     ssh_from = list(string)
     web_from = list(string)
   })
+  nullable = false
 }
 
 variable "protection" {
   description = "Whether the cloud's deletion protection guards what holds data."
   type        = bool
+  nullable    = false
 }
 
 variable "expires_at" {
@@ -101,11 +108,13 @@ variable "expires_at" {
 variable "tags" {
   description = "Tags for everything that can carry them."
   type        = map(string)
+  nullable    = false
 }
 
 variable "ssh_public_key" {
   description = "The key that administrative SSH accepts, one line as in authorized_keys."
   type        = string
+  nullable    = false
 }
 
 variable "cloud" {
@@ -113,4 +122,5 @@ variable "cloud" {
   type = object({
     image = string
   })
+  nullable = false
 }

@@ -154,6 +154,8 @@ func (d *Deployment) start(name string, cgroups, disks []string) (ended func() b
 	}, disks...)
 	process := exec.Command("/bin/sh", arguments...)
 	process.Stdout, process.Stderr = console, console
+	// In the work directory, where terraform started this, it would keep that folder's file system busy.
+	process.Dir = "/"
 	process.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "TERM=dumb", "LC_ALL=C.UTF-8",
 		// The host's systemd is one of control groups version 2, also where this machine's is not.
@@ -190,10 +192,22 @@ func (l *Lab) stopHost(ctx context.Context, deployment, node string, polite time
 	if err := removeCgroups(deployment, node); err != nil {
 		return err
 	}
+	forgetMachine(node, l.hostRoot(deployment, node))
 	if err := unmount(l.hostRoot(deployment, node)); err != nil {
 		return err
 	}
 	return removeNamespace(ctx, hostNamespace(deployment, node))
+}
+
+// forgetMachine removes what systemd-nspawn keeps in /run for a machine while it runs, and leaves there when
+// it is killed. Nothing but these empty files is lost if this fails.
+func forgetMachine(name, root string) {
+	const folder = "/run/systemd/nspawn"
+	_ = os.Remove(filepath.Join(folder, "propagate", name))
+	var status syscall.Stat_t
+	if err := syscall.Stat(root, &status); err == nil {
+		_ = os.Remove(filepath.Join(folder, "locks", fmt.Sprintf("inode-%d:%d", status.Dev, status.Ino)))
+	}
 }
 
 // clearHost removes everything of a host but its disks, its address and its record.

@@ -82,7 +82,7 @@ func (d *Deployment) MakeDisk(ctx context.Context, name string) error {
 	}
 	recorded, ok := r.Disks[name]
 	if !ok {
-		return d.notRecorded("disk " + name)
+		return d.vanished(ctx, "disk "+name)
 	}
 	return growDisk(ctx, d.lab.diskFile(d.Name, name), recorded.SizeGB*gigabyte)
 }

@@ -132,7 +132,7 @@ func (d *Deployment) MakeHost(ctx context.Context, name string) error {
 	}
 	recorded, ok := r.Hosts[name]
 	if !ok || r.Network == nil {
-		return d.notRecorded("host " + name)
+		return d.vanished(ctx, "host "+name)
 	}
 	if d.adopt(ctx, r, recorded) {
 		return nil

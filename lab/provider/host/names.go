@@ -50,9 +50,20 @@ func gatewayOf(subnet int) string    { return subnetPrefix(subnet) + ".1" }
 
 func addressOf(subnet, index int) string { return fmt.Sprintf("%s.%d", subnetPrefix(subnet), index) }
 
-// freeSubnet picks the lowest subnet that no deployment holds and that overlaps nothing on this machine.
-func freeSubnet(held map[int]bool, inUse []*net.IPNet) (int, error) {
-	for subnet := 1; subnet < subnetCount; subnet++ {
+// firstSubnet is where the search for a free subnet begins. Labs with different states don't see each other's
+// records, so they begin at different places.
+func (l *Lab) firstSubnet() int {
+	if l.state == DefaultState {
+		return 1
+	}
+	sum := sha256.Sum256([]byte(l.state))
+	return int(sum[0])<<1 | int(sum[1])&1
+}
+
+// freeSubnet picks the next subnet that no deployment holds and that overlaps nothing on this machine.
+func freeSubnet(first int, held map[int]bool, inUse []*net.IPNet) (int, error) {
+	for offset := range subnetCount {
+		subnet := (first + offset) % subnetCount
 		_, candidate, err := net.ParseCIDR(subnetCIDR(subnet))
 		if err != nil {
 			return 0, err

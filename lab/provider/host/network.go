@@ -61,7 +61,7 @@ func (d *Deployment) chooseNetwork(ctx context.Context) (networkRecord, error) {
 	if err != nil {
 		return networkRecord{}, err
 	}
-	subnet, err := freeSubnet(subnets, inUse)
+	subnet, err := freeSubnet(d.lab.firstSubnet(), subnets, inUse)
 	if err != nil {
 		return networkRecord{}, err
 	}
@@ -154,7 +154,7 @@ func (d *Deployment) MakeNetwork(ctx context.Context) error {
 		return err
 	}
 	if r.Network == nil {
-		return d.notRecorded("network")
+		return d.vanished(ctx, "network")
 	}
 	if err := d.ensureBridge(ctx); err != nil {
 		return err
@@ -178,6 +178,11 @@ func (d *Deployment) notRecorded(what string) error {
 		Detail: fmt.Sprintf("the %s of `%s` was swept away while it was being made. Run the command again.",
 			what, d.Name),
 	}
+}
+
+// vanished says that the record went away between claiming and making, and takes the lock's folder with it.
+func (d *Deployment) vanished(ctx context.Context, what string) error {
+	return errors.Join(d.notRecorded(what), d.lab.forgetIfEmpty(ctx, d.Name))
 }
 
 func (d *Deployment) ensureBridge(ctx context.Context) error {

@@ -107,6 +107,9 @@ func (d *Deployment) change(ctx context.Context, alter func(*record) error) erro
 	if err := alter(loaded); err != nil {
 		return err
 	}
+	if err := d.lab.noteMachine(); err != nil {
+		return err
+	}
 	// Written each time, so that a work directory which was moved is named as it is now.
 	if err := writeJSON(d.lab.ownerPath(d.Name), ownerRecord{recordVersion, d.Owner}); err != nil {
 		return err

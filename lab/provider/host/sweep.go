@@ -256,7 +256,7 @@ func (l *Lab) closeIfEmpty() error {
 	if err != nil || len(names) > 0 {
 		return err
 	}
-	if err := l.restoreInotify(); err != nil {
+	if err := l.restoreMachine(); err != nil {
 		return err
 	}
 	if err := os.Remove(filepath.Join(l.state, "lock")); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -63,7 +63,12 @@ func (p *labProvider) Schema(_ context.Context, _ provider.SchemaRequest, respon
 func (p *labProvider) Configure(_ context.Context, request provider.ConfigureRequest, response *provider.ConfigureResponse) {
 	var model providerModel
 	response.Diagnostics.Append(request.Config.Get(context.Background(), &model)...)
-	if response.Diagnostics.HasError() || unknown(model) {
+	if response.Diagnostics.HasError() {
+		return
+	}
+	if unknown(model) {
+		response.Diagnostics.AddError("the lab provider's settings must be known before anything is planned",
+			"`deployment`, `owner` and `work_directory` can't come from a resource. Give them as values or variables.")
 		return
 	}
 	if err := host.CheckMachine(); err != nil {
