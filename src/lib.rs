@@ -4,6 +4,7 @@
 //! spec → architecture → deployment → render → terraform → (bind) → ansible → checks → report.
 //! The modules `spec`, `architecture`, `deployment`, `render` and `rollout` are pure functions on values.
 
+pub mod ansible;
 pub mod architecture;
 pub mod checks;
 pub mod deployment;
@@ -16,4 +17,5 @@ pub mod report;
 pub mod rollout;
 pub mod secrets;
 pub mod spec;
+pub mod terraform;
 pub mod workdir;

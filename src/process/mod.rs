@@ -18,6 +18,7 @@ mod tail;
 pub use cancel::Cancel;
 pub use command::{Command, Stdout};
 pub use environment::Ambient;
+pub(crate) use environment::is_program;
 pub use error::Error;
 pub use interrupts::Interrupts;
 pub use proc::{is_running, start_ticks};

@@ -1,0 +1,207 @@
+//! Runs playbooks.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
+
+use super::events::Watcher;
+use super::{Error, Outcome, venv};
+use crate::events::Kind;
+use crate::process::{self, Cancel, Command, Ended, Runner};
+
+const TOOL: &str = "ansible-playbook";
+const OLDEST: Version = Version::new(2, 19, 0);
+const NEEDED: &str = "2.19";
+const INSTALL: &str =
+    "Run `refarch tools install`: it puts a tested ansible-core into refarch's own cache folder.";
+const INSTALL_SSH: &str = "Install the OpenSSH client, as by `apt-get install openssh-client`.";
+/// Beyond this a socket's path gets too long for the kernel, with what ssh appends to it.
+const LONGEST_CONTROL_FOLDER: usize = 75;
+
+/// Where Ansible works, and with what.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of `ansible.cfg`, the inventory, the playbooks, roles and plugins.
+    pub dir: Utf8PathBuf,
+    /// refarch's cache folder, where the private virtual environment is.
+    pub cache: Utf8PathBuf,
+}
+
+/// A playbook to run.
+#[derive(Clone, Debug)]
+pub struct Playbook {
+    /// Its file, relative to the folder.
+    pub file: String,
+    /// The nodes it is run on; all of its hosts otherwise.
+    pub limit: Option<Vec<String>>,
+}
+
+impl Playbook {
+    /// A playbook for all of its hosts.
+    pub fn new(file: impl Into<String>) -> Self {
+        Self { file: file.into(), limit: None }
+    }
+
+    /// The same, for these nodes only.
+    #[must_use]
+    pub fn on<N: ToString>(mut self, nodes: impl IntoIterator<Item = N>) -> Self {
+        self.limit = Some(nodes.into_iter().map(|node| node.to_string()).collect());
+        self
+    }
+}
+
+/// Ansible, for one tree of playbooks.
+#[derive(Clone, Debug)]
+pub struct Client {
+    runner: Runner,
+    program: Utf8PathBuf,
+    options: Options,
+}
+
+impl Client {
+    /// Finds the program, the private one first, and checks that it is new enough.
+    pub async fn find(runner: &Runner, options: Options) -> Result<Self, Error> {
+        runner.ambient().find("ssh", INSTALL_SSH)?;
+        let (program, is_known) = match venv::current(&options.cache) {
+            Some(program) => (program, true),
+            None => (runner.ambient().find(TOOL, INSTALL)?, false),
+        };
+        let client = Self { runner: runner.clone(), program, options };
+        if !is_known {
+            client.check_version().await?;
+        }
+        Ok(client)
+    }
+
+    /// Runs a playbook to its end. Failed nodes are part of the outcome: see [`Outcome::success`].
+    pub async fn playbook(&self, playbook: Playbook) -> Result<Outcome, Error> {
+        let events = self.runner.scratch(TOOL, "events")?;
+        let mut command = self.command(&events)?.arg(&playbook.file);
+        if let Some(nodes) = &playbook.limit {
+            command = command.arg("--limit").arg(nodes.join(","));
+        }
+        let mut watcher = Watcher::new(self.runner.events().clone());
+        let outcome = self.runner.run(command, &mut watcher).await?;
+        if let Some(stats) = &watcher.stats {
+            let nodes = stats.clone();
+            self.runner.events().send(Kind::PlaybookSummary { playbook: playbook.file, nodes });
+        }
+        judge(outcome, watcher)
+    }
+
+    /// The program that is used.
+    #[must_use]
+    pub fn program(&self) -> &Utf8Path {
+        &self.program
+    }
+
+    fn command(&self, events: &Utf8Path) -> Result<Command, Error> {
+        let dir = &self.options.dir;
+        let home = dir.join(".home");
+        let command = Command::new(TOOL, self.program.clone())
+            .dir(dir.clone())
+            .cancel(Cancel::Interrupt)
+            .follow(events)
+            .env("ANSIBLE_CONFIG", dir.join("ansible.cfg"))
+            .env("ANSIBLE_CALLBACK_PLUGINS", dir.join("plugins/callback"))
+            .env("ANSIBLE_CALLBACKS_ENABLED", "refarch")
+            .env("ANSIBLE_LIBRARY", dir.join("plugins/modules"))
+            .env("ANSIBLE_ROLES_PATH", dir.join("roles"))
+            .env("ANSIBLE_HOME", home.as_str())
+            .env("ANSIBLE_LOCAL_TEMP", home.join("tmp"))
+            .env("ANSIBLE_NOCOLOR", "1")
+            .env("ANSIBLE_RETRY_FILES_ENABLED", "0")
+            .env("ANSIBLE_DEPRECATION_WARNINGS", "0")
+            .env("PYTHONUNBUFFERED", "1")
+            .env("REFARCH_ANSIBLE_EVENTS", events.as_str());
+        let control = self.options.cache.join("ssh");
+        if control.as_str().len() > LONGEST_CONTROL_FOLDER {
+            // Without a shared connection everything works, only slower.
+            return Ok(command.env("ANSIBLE_SSH_CONTROL_PATH", "none"));
+        }
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&control)
+            .map_err(Error::io("make", &control))?;
+        Ok(command.env("ANSIBLE_SSH_CONTROL_PATH_DIR", control.as_str()))
+    }
+
+    async fn check_version(&self) -> Result<(), Error> {
+        let command = Command::new(TOOL, self.program.clone())
+            .arg("--version")
+            .env("ANSIBLE_NOCOLOR", "1")
+            .timeout(Duration::from_mins(1));
+        let mut first = FirstLine::default();
+        let outcome = self.runner.run(command, &mut first).await?;
+        let program = self.program.clone();
+        let Some(version) = first.0.as_deref().and_then(core_version) else {
+            return Err(Error::NoVersion { program, ended: outcome.ended, log: outcome.log });
+        };
+        if version < OLDEST {
+            return Err(Error::TooOld { program, found: version.to_string(), needed: NEEDED });
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct FirstLine(Option<String>);
+
+impl process::Observer for FirstLine {
+    fn line(&mut self, source: process::Source, line: &str) {
+        if source == process::Source::Stdout && self.0.is_none() {
+            self.0 = Some(line.to_owned());
+        }
+    }
+}
+
+/// `ansible-playbook [core 2.19.14]`: the first line of `--version` is for humans, but the one thing about its
+/// version that Ansible has said the same way since 2.11. Asking Python for the package instead would need to
+/// know which Python the program uses.
+fn core_version(line: &str) -> Option<Version> {
+    let version = line.split_once("[core ")?.1.split_once(']')?.0;
+    // `2.20.0rc1` and the like: what comes after the numbers is of no interest.
+    let end = version.find(|sign: char| !sign.is_ascii_digit() && sign != '.').unwrap_or(version.len());
+    Version::parse(&version[..end]).ok()
+}
+
+fn judge(outcome: process::Outcome, watcher: Watcher) -> Result<Outcome, Error> {
+    let failures = watcher.failures();
+    let process::Outcome { ended, tail, log, command, .. } = outcome;
+    if outcome.interrupted && ended != Ended::Exit(0) {
+        return Err(Error::Interrupted { command, log });
+    }
+    if let Ended::Signal(_) = ended {
+        return Err(Error::Killed { command, ended, log });
+    }
+    let Some(stats) = watcher.stats else {
+        if !watcher.started && ended != Ended::Exit(0) {
+            return Err(Error::NotStarted { command, ended, tail, log });
+        }
+        return Err(Error::Unclear { command, ended, what: "its events don't tell how it ended", tail, log });
+    };
+    if ended != Ended::Exit(0) && failures.is_empty() {
+        return Err(Error::Unclear { command, ended, what: "its events tell of no failure", tail, log });
+    }
+    if stats.is_empty() {
+        return Err(Error::Unclear { command, ended, what: "its events tell of no node at all", tail, log });
+    }
+    Ok(Outcome { stats, failures, states: watcher.states, command, tail, log })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_version_from_the_first_line() {
+        let version = |line| core_version(line).map(|version| version.to_string());
+        assert_eq!(version("ansible-playbook [core 2.19.14]").as_deref(), Some("2.19.14"));
+        assert_eq!(version("ansible-playbook [core 2.20.0rc1]").as_deref(), Some("2.20.0"));
+        assert_eq!(version("ansible-playbook 2.9.27"), None);
+        assert_eq!(version(""), None);
+    }
+}

@@ -1,0 +1,16 @@
+//! Drives Terraform through its machine interfaces: the JSON UI, the plan as JSON, exit codes.
+//!
+//! It knows nothing of GitLab. What a plan may not do to data disks is judged by [`gates`], a pure function.
+
+mod client;
+mod diagnostic;
+mod error;
+mod gates;
+mod plan;
+mod ui;
+
+pub use client::{Client, Options, PlanFile, PlanMode, Planned};
+pub use diagnostic::Diagnostic;
+pub use error::Error;
+pub use gates::{Loss, Refusal, gates};
+pub use plan::{Action, Plan, ResourceChange};
