@@ -163,4 +163,18 @@ mod tests {
         assert_eq!("api".parse::<Level>(), Err(UnknownLevel("api".into())));
         assert!(Level::Reach < Level::Health);
     }
+
+    #[test]
+    fn the_page_about_checks_names_them_all() {
+        let page = include_str!("../../docs/checks.md");
+        for check in Check::ALL {
+            let row = format!("| `{check}` | {} |", check.level());
+            assert!(page.contains(&row), "docs/checks.md lacks a row that begins with {row}");
+            assert!(
+                page.contains(check.why()),
+                "docs/checks.md doesn't say of `{check}` that {}",
+                check.why()
+            );
+        }
+    }
 }

@@ -59,7 +59,7 @@ fn quoted(word: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use camino::Utf8Path;
@@ -73,27 +73,36 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(10);
 
     /// A runner whose `PATH` holds the system's folders, and first one with a fake `ssh` that runs `script`.
-    fn runner(dir: &Utf8Path, script: &str) -> Runner {
+    pub(in crate::checks) fn runner(
+        dir: &Utf8Path,
+        script: &str,
+        events: Sender,
+        redactor: Redactor,
+    ) -> Runner {
         let ssh = dir.join("ssh");
         fs_err::write(&ssh, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs_err::set_permissions(&ssh, std::fs::Permissions::from_mode(0o700)).unwrap();
-        with_path(dir, &format!("{dir}:/usr/bin:/bin"))
+        with_path(dir, &format!("{dir}:/usr/bin:/bin"), events, redactor)
     }
 
-    fn with_path(dir: &Utf8Path, path: &str) -> Runner {
+    fn quiet(dir: &Utf8Path, script: &str) -> Runner {
+        runner(dir, script, Sender::nowhere(), Redactor::default())
+    }
+
+    fn with_path(dir: &Utf8Path, path: &str, events: Sender, redactor: Redactor) -> Runner {
         let logs = dir.join("logs");
         fs_err::create_dir_all(&logs).unwrap();
         Runner::new(Parts {
             logs,
-            redactor: Redactor::default(),
-            events: Sender::nowhere(),
+            redactor,
+            events,
             interrupts: Interrupts::default(),
             ambient: [("PATH".to_owned(), path.to_owned())].into_iter().collect::<Ambient>(),
             lock: None,
         })
     }
 
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+    pub(in crate::checks) fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
         (dir, path)
@@ -107,7 +116,7 @@ mod tests {
     async fn the_nodes_shell_sees_the_command_as_it_was_meant() {
         let (_dir, path) = folder();
         // What ssh sends is one string, which the shell on the other side takes apart.
-        let runner = runner(&path, r#"for last; do :; done; exec sh -c "$last""#);
+        let runner = quiet(&path, r#"for last; do :; done; exec sh -c "$last""#);
         let command = words(&["printf", r"%s|", "a b", "it's", "*", "$HOME", "?all=1", ""]);
         let reply = run(&runner, &node("acme-rails-1"), &command, LIMIT).await.unwrap();
         assert_eq!(reply.stdout, "a b|it's|*|$HOME|?all=1||");
@@ -117,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn ssh_is_told_its_configuration_and_asks_nobody() {
         let (_dir, path) = folder();
-        let runner = runner(&path, r#"echo "$@""#);
+        let runner = quiet(&path, r#"echo "$@""#);
         let reply = run(&runner, &node("acme-rails-1"), &words(&["true"]), LIMIT).await.unwrap();
         assert_eq!(
             reply.stdout.trim(),
@@ -128,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn the_exit_code_and_the_last_words_come_back() {
         let (_dir, path) = folder();
-        let runner = runner(&path, "echo 'ssh: connect to host: Connection refused' >&2; exit 255");
+        let runner = quiet(&path, "echo 'ssh: connect to host: Connection refused' >&2; exit 255");
         let reply = run(&runner, &node("acme-rails-1"), &words(&["true"]), LIMIT).await.unwrap();
         assert_eq!(reply.code, Some(255));
         assert_eq!(reply.stderr, "ssh: connect to host: Connection refused");
@@ -137,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn what_hangs_is_ended_and_was_not_asked() {
         let (_dir, path) = folder();
-        let runner = runner(&path, "exec sleep 60");
+        let runner = quiet(&path, "exec sleep 60");
         let limit = Duration::from_millis(700);
         let unasked = run(&runner, &node("acme-rails-1"), &words(&["true"]), limit).await.unwrap_err();
         assert!(unasked.0.contains("no answer over SSH"), "{unasked:?}");
@@ -146,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn a_missing_ssh_is_named() {
         let (_dir, path) = folder();
-        let runner = with_path(&path, path.as_str());
+        let runner = with_path(&path, path.as_str(), Sender::nowhere(), Redactor::default());
         let unasked = run(&runner, &node("acme-rails-1"), &words(&["true"]), LIMIT).await.unwrap_err();
         assert!(unasked.0.contains("find `ssh`"), "{unasked:?}");
     }

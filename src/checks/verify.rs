@@ -15,7 +15,7 @@ use super::verdict::Verdict;
 use super::{dns, node_health, readiness_outside, sign_in, size, ssh, standin, tcp, tls};
 use crate::events::{Finding, Kind, Sender};
 use crate::instance::{Instance, Trust, Untrusted};
-use crate::process::Runner;
+use crate::process::{Redactor, Runner};
 
 /// How many nodes are asked at once; each takes a handful of connections.
 const NODES_AT_ONCE: usize = 8;
@@ -25,19 +25,35 @@ pub async fn verify(target: &Target, options: &Options, runner: &Runner) -> Verd
     let run = async |node: &NodeTarget, command: &[String], limit: Duration| {
         ssh::run(runner, node, command, limit).await
     };
-    verify_with(target, options, runner.events(), &run).await
+    let desk = Desk { events: runner.events(), redactor: runner.redactor() };
+    verify_with(target, options, &desk, &run).await
+}
+
+/// Where findings go as they come.
+struct Desk<'a> {
+    events: &'a Sender,
+    redactor: &'a Redactor,
+}
+
+impl Desk<'_> {
+    /// Tells of a finding. What an instance answered is outside of refarch's hands, and so are the secrets in it.
+    fn say(&self, finding: Finding) -> Finding {
+        let finding = Finding { saw: self.redactor.redact(&finding.saw), ..finding };
+        self.events.send(Kind::Finding(finding.clone()));
+        finding
+    }
 }
 
 /// The same with another way to run a command on a node.
 async fn verify_with(
     target: &Target,
     options: &Options,
-    events: &Sender,
+    desk: &Desk<'_>,
     run: &impl AsyncFn(&NodeTarget, &[String], Duration) -> Result<Reply, Unasked>,
 ) -> Verdict {
     let (started, began) = (Timestamp::now(), Instant::now());
     let (mut findings, of_nodes) =
-        tokio::join!(ask_outside(target, options, events), ask_nodes(target, options, events, run));
+        tokio::join!(ask_outside(target, options, desk), ask_nodes(target, options, desk, run));
     let sees_standin = findings
         .iter()
         .any(|finding| finding.check == Check::Standin.name() && finding.saw.starts_with(standin::SAYS_SO));
@@ -54,12 +70,9 @@ async fn verify_with(
     }
 }
 
-async fn ask_outside(target: &Target, options: &Options, events: &Sender) -> Vec<Finding> {
+async fn ask_outside(target: &Target, options: &Options, desk: &Desk<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut say = |finding: Finding| {
-        events.send(Kind::Finding(finding.clone()));
-        findings.push(finding);
-    };
+    let mut say = |finding| findings.push(desk.say(finding));
     let patience = options.patience;
     let (finding, addresses) = dns::check(target, patience, dns::system).await;
     say(finding);
@@ -87,7 +100,7 @@ fn connect(target: &Target, socket: Option<SocketAddr>, trust: Result<Trust, Unt
 async fn ask_nodes(
     target: &Target,
     options: &Options,
-    events: &Sender,
+    desk: &Desk<'_>,
     run: &impl AsyncFn(&NodeTarget, &[String], Duration) -> Result<Reply, Unasked>,
 ) -> Vec<Finding> {
     if options.level < Level::Health {
@@ -103,10 +116,7 @@ async fn ask_nodes(
             }
             None => vec![size.await],
         };
-        for finding in &findings {
-            events.send(Kind::Finding(finding.clone()));
-        }
-        findings
+        findings.into_iter().map(|finding| desk.say(finding)).collect::<Vec<_>>()
     };
     stream::iter(&target.nodes).map(one).buffer_unordered(NODES_AT_ONCE).concat().await
 }
@@ -117,11 +127,12 @@ fn place(finding: &Finding) -> Option<Check> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use url::Url;
     use wiremock::MockServer;
 
+    use super::super::question::Patience;
     use super::super::question::tests::IMPATIENT;
     use super::super::readiness::tests::ALL_OK;
     use super::super::target::{Machine, NodeHealth};
@@ -190,13 +201,19 @@ pub(super) mod tests {
         verdict.findings.iter().find(|finding| finding.check == check.name()).unwrap().status
     }
 
+    fn nobody() -> Desk<'static> {
+        static NOWHERE: Sender = Sender::nowhere();
+        static NO_SECRETS: LazyLock<Redactor> = LazyLock::new(Redactor::default);
+        Desk { events: &NOWHERE, redactor: &NO_SECRETS }
+    }
+
     const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nx-gitlab-standin: lab";
 
     #[tokio::test]
     async fn a_healthy_deployment_has_every_check_once_and_in_order() {
         let (_server, target) = serving(PAGE).await;
         let options = Options { patience: IMPATIENT, ..Options::default() };
-        let verdict = verify_with(&target, &options, &Sender::nowhere(), &healthy).await;
+        let verdict = verify_with(&target, &options, &nobody(), &healthy).await;
         let names: Vec<_> = verdict.findings.iter().map(|finding| finding.check.as_str()).collect();
         assert_eq!(names, Check::ALL.map(Check::name), "{:#?}", verdict.findings);
         // Every page of this server is the sign-in page, so that readiness from outside is not what it should be.
@@ -208,7 +225,7 @@ pub(super) mod tests {
     async fn level_reach_asks_no_page_and_no_node() {
         let (_server, target) = serving(PAGE).await;
         let options = Options { level: Level::Reach, patience: IMPATIENT };
-        let verdict = verify_with(&target, &options, &Sender::nowhere(), &healthy).await;
+        let verdict = verify_with(&target, &options, &nobody(), &healthy).await;
         assert_eq!((verdict.findings.len(), verdict.outcome()), (3, Outcome::Pass));
     }
 
@@ -217,7 +234,7 @@ pub(super) mod tests {
         let (_server, target) = serving(PAGE).await;
         let target = Target { standin: false, ..target };
         let options = Options { patience: IMPATIENT, ..Options::default() };
-        let verdict = verify_with(&target, &options, &Sender::nowhere(), &healthy).await;
+        let verdict = verify_with(&target, &options, &nobody(), &healthy).await;
         assert_eq!((status(&verdict, Check::Standin), verdict.standin), (Status::Fail, true));
     }
 
@@ -227,9 +244,40 @@ pub(super) mod tests {
         drop(server);
         let options = Options { patience: IMPATIENT, ..Options::default() };
         let refused = async |_: &NodeTarget, _: &[String], _| Err(Unasked("no route to host".into()));
-        let verdict = verify_with(&target, &options, &Sender::nowhere(), &refused).await;
+        let verdict = verify_with(&target, &options, &nobody(), &refused).await;
         assert_eq!(status(&verdict, Check::Tcp), Status::Fail);
         assert_eq!(verdict.counts().fail, 1, "{:#?}", verdict.findings);
         assert_eq!(verdict.outcome(), Outcome::Fail);
+    }
+
+    #[tokio::test]
+    async fn everything_together_with_a_program_called_ssh() {
+        let (_server, target) = serving(PAGE).await;
+        let (_dir, path) = ssh::tests::folder();
+        let script = r#"case "$*" in
+            */-/health) printf 'GitLab OK\n200' ;;
+            */-/liveness) printf '{"status":"ok"}\n200' ;;
+            *) printf '{"status":"failed","db_check":[{"status":"failed","message":"no role s3cr3t-word"}]}\n503' ;;
+        esac"#;
+        let events = path.join("events.jsonl");
+        let redactor = Redactor::knowing(&[secrecy::SecretString::from("s3cr3t-word")]);
+        let (sender, writer) = crate::events::start(crate::events::Options {
+            run: "r1".into(),
+            path: events.clone(),
+            redactor: redactor.clone(),
+            readers: Vec::new(),
+        })
+        .unwrap();
+        let runner = ssh::tests::runner(&path, script, sender, redactor);
+        let patience = Patience { deadline: Duration::from_secs(4), attempt: Duration::from_secs(3) };
+        let options = Options { patience, ..Options::default() };
+        let verdict = verify(&target, &options, &runner).await;
+        drop(runner);
+        assert_eq!(writer.finish().stuck_readers, 0);
+        assert_eq!(status(&verdict, Check::Liveness), Status::Pass, "{:#?}", verdict.findings);
+        let readiness = verdict.findings.iter().find(|finding| finding.check == "readiness").unwrap();
+        assert_eq!(readiness.saw, "503, db_check failed: no role [redacted]");
+        let said = fs_err::read_to_string(events).unwrap();
+        assert_eq!(said.matches(r#""type":"finding""#).count(), verdict.findings.len());
     }
 }

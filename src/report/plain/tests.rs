@@ -202,3 +202,23 @@ fn a_closed_output_ends_the_reader_and_nothing_else() {
     let event = Event { v: VERSION, time: Timestamp::UNIX_EPOCH, run: "r1".into(), event: started() };
     assert_eq!(Plain::new(writer, Style::plain()).read(&event), Err(Gone));
 }
+
+#[test]
+fn a_run_goes_on_into_its_log_when_nobody_reads() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let dir = tempfile::tempdir().unwrap();
+    let path = camino::Utf8PathBuf::from_path_buf(dir.path().join("events.jsonl")).unwrap();
+    let (sender, events) = crate::events::start(crate::events::Options {
+        run: "r1".into(),
+        path: path.clone(),
+        redactor: crate::process::Redactor::default(),
+        readers: vec![Box::new(Plain::new(writer, Style::plain()))],
+    })
+    .unwrap();
+    for number in 0..100 {
+        sender.note(format!("line {number}"));
+    }
+    assert!(events.finish().file_error.is_none());
+    assert_eq!(fs_err::read_to_string(path).unwrap().lines().count(), 100);
+}
