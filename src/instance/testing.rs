@@ -8,6 +8,7 @@ use rcgen::{
     date_time_ymd,
 };
 use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -76,6 +77,14 @@ impl Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
         Self::of(certificate.der(), &key)
+    }
+
+    /// What refarch itself made for a deployment.
+    pub(crate) fn from_pem(certificate: &str, key: &str) -> Self {
+        Self {
+            certificate: CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap(),
+            key: PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+        }
     }
 
     fn of(certificate: &CertificateDer<'static>, key: &KeyPair) -> Self {

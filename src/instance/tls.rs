@@ -289,8 +289,11 @@ fn at(word: &str, time: Option<Timestamp>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
     use crate::instance::testing::{Authority, Behaviour, Identity, TlsServer};
+    use crate::secrets;
 
     const NAME: &str = "gitlab.acme.example";
     const LIMIT: Duration = Duration::from_secs(5);
@@ -306,6 +309,18 @@ mod tests {
         let seen = shown(ca.issue(&[NAME]), &ca).await.unwrap();
         assert_eq!(seen.presented.issuer, "CN=Acme CA");
         assert!(seen.presented.not_after > Timestamp::now());
+    }
+
+    #[tokio::test]
+    async fn what_refarch_makes_for_a_deployment_is_accepted() {
+        let authority = secrets::authority("acme", secrets::today()).unwrap();
+        let made = secrets::certificate(&authority, NAME, secrets::today()).unwrap();
+        let identity = Identity::from_pem(&made.certificate, made.key.expose_secret());
+        let server = TlsServer::start(identity, Behaviour::Hold).await;
+        let trust = Trust::new(Some(&authority.certificate)).unwrap();
+        let seen = handshake(server.address, NAME, &trust, LIMIT).await.unwrap();
+        assert_eq!(seen.presented.issuer, "CN=refarch authority of acme");
+        assert_eq!(seen.chain, 1);
     }
 
     #[tokio::test]

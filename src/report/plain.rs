@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::style::{Style, Tone};
 use super::text::{counted, seconds, spoken};
 use super::verdict::{name, status_word, tone};
-use super::words::{action, applied, at_work, changes, resource, step};
+use super::words::{action, applied, at_resource, at_work, changes, resource, step};
 use crate::events::{
     Event, Finding, Gone, Kind, NodeStatus, Phase, Reader, ResourceStatus, Severity, Status, TaskStatus,
     WaitingFor,
@@ -256,7 +256,7 @@ fn waiting(waiting_for: &WaitingFor) -> Vec<String> {
             )]
         }
         WaitingFor::Interrupted { tool, unfinished, next } => {
-            let at = unfinished.iter().map(|address| resource(address)).collect::<Vec<_>>().join(", ");
+            let at = unfinished.iter().map(|work| at_resource(work)).collect::<Vec<_>>().join(", ");
             let at = if at.is_empty() { String::new() } else { format!(": {at}") };
             lines_of(&format!("interrupted; waiting for {tool} to finish what it has begun{at}"), Some(next))
         }

@@ -12,6 +12,16 @@ pub(super) fn resource(address: &str) -> String {
     }
 }
 
+/// Work on a resource, which Terraform's client names as `ACTION ADDRESS`; other tools' words stay as they are.
+pub(super) fn at_resource(work: &str) -> String {
+    match work.split_once(' ') {
+        Some((word, address)) if !address.contains(' ') && action(word).1 != word => {
+            format!("{} {}", action(word).1, resource(address))
+        }
+        _ => work.to_owned(),
+    }
+}
+
 /// The parts of an address; a dot within brackets belongs to a key.
 fn split_outside_brackets(address: &str) -> Vec<&str> {
     let mut parts = Vec::new();
@@ -93,6 +103,13 @@ mod tests {
         assert_eq!(resource(r#"module.a.lab_disk.data["acme-1.data"]"#), "lab_disk acme-1.data");
         assert_eq!(resource("lab_network.this"), "lab_network this");
         assert_eq!(resource("odd"), "odd");
+    }
+
+    #[test]
+    fn work_is_told_in_words() {
+        assert_eq!(at_resource(r#"create module.a.lab_host.node["a-1"]"#), "making lab_host a-1");
+        assert_eq!(at_resource("a-1: Write gitlab.rb"), "a-1: Write gitlab.rb");
+        assert_eq!(at_resource("read gitlab.rb of a-1"), "read gitlab.rb of a-1");
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn what_goes_wrong_says_where_and_why() {
             Kind::Waiting {
                 waiting_for: WaitingFor::Interrupted {
                     tool: "terraform".into(),
-                    unfinished: vec!["module.environment.lab_host.node[\"a-1\"]".into()],
+                    unfinished: vec!["create module.environment.lab_host.node[\"a-1\"]".into()],
                     next: "a second Ctrl-C is only noted".into(),
                 },
             },
