@@ -7,6 +7,7 @@
 pub mod ansible;
 pub mod architecture;
 pub mod checks;
+pub mod cli;
 pub mod deployment;
 pub mod events;
 pub mod exit;
@@ -15,6 +16,7 @@ pub mod process;
 pub mod render;
 pub mod report;
 pub mod rollout;
+pub mod run;
 pub mod secrets;
 pub mod spec;
 pub mod terraform;

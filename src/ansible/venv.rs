@@ -218,16 +218,28 @@ fn remove_older(cache: &Utf8Path) -> Result<(), Error> {
     let kept = folder(cache);
     for entry in tools.read_dir_utf8().map_err(Error::io("read", &tools))? {
         let entry = entry.map_err(Error::io("read", &tools))?;
-        if entry.file_name().starts_with("ansible-") && entry.path() != kept {
+        if is_ours(entry.file_name()) && entry.path() != kept {
             fs_err::remove_dir_all(entry.path()).map_err(Error::io("remove", entry.path()))?;
         }
     }
     Ok(())
 }
 
+/// Whether a name is one that [`folder`] gives; others share the folder of tools.
+fn is_ours(name: &str) -> bool {
+    name.strip_prefix("ansible-")
+        .is_some_and(|hash| hash.len() == 12 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_its_own_older_installations_are_removed() {
+        assert!(is_ours("ansible-4cfcfe451ac9"));
+        assert!(!is_ours("ansible-dev.lock") && !is_ours("ansible-dev-bf7138a11ae6") && !is_ours("ansible"));
+    }
 
     #[test]
     fn every_requirement_is_pinned_and_hashed() {

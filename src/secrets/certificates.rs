@@ -62,6 +62,15 @@ pub fn certificate(authority: &Issued, host: &str, today: Date) -> Result<Issued
 }
 
 impl Issued {
+    /// Puts a certificate that was kept together again; nothing if it is not one.
+    #[must_use]
+    pub fn read(certificate: &str, key: SecretString) -> Option<Self> {
+        let (_, pem) = x509_parser::pem::parse_x509_pem(certificate.as_bytes()).ok()?;
+        let end = pem.parse_x509().ok()?.validity().not_after.timestamp();
+        let not_after = jiff::Timestamp::from_second(end).ok()?.to_zoned(jiff::tz::TimeZone::UTC).date();
+        Some(Self { certificate: certificate.to_owned(), key, not_after })
+    }
+
     /// Whether it ends so soon that it has to be made anew.
     #[must_use]
     pub fn ends_soon(&self, today: Date) -> bool {

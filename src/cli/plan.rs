@@ -1,0 +1,79 @@
+//! `refarch plan`: shows what `up` would change, and changes nothing.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use camino::Utf8PathBuf;
+
+use super::{Failure, Output, Session};
+use crate::exit::ExitCode;
+use crate::rollout::Decision;
+use crate::run::{self, PlanOutcome};
+use crate::terraform::Action;
+
+/// Show what `up` would change; change nothing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The spec.
+    spec: Utf8PathBuf,
+    /// End with 10 when there are changes.
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+impl Args {
+    pub(super) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
+        session
+            .run(&self.spec, async |world| {
+                let outcome = run::plan(world).await?;
+                if session.output == Output::Text {
+                    // Where nobody listens any more there is nobody to tell.
+                    let _ = io::stdout().write_all(text(&outcome).as_bytes());
+                }
+                let tell = self.detailed_exitcode && outcome.has_changes();
+                Ok(if tell { ExitCode::PlanHasChanges } else { ExitCode::Ok })
+            })
+            .await
+    }
+}
+
+fn text(outcome: &PlanOutcome) -> String {
+    let mut text = String::new();
+    for change in outcome.planned.plan.changes() {
+        let reason = change.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let _ = writeln!(text, "{:8} {}{reason}", verb(change.action), change.address);
+    }
+    match &outcome.rollout {
+        None => text.push_str("configure every node, once it is made\n"),
+        Some(rollout) => {
+            for (node, decision) in &rollout.decisions {
+                let _ = match decision {
+                    Decision::LeaveAlone => writeln!(text, "{:8} {node}", "leave"),
+                    Decision::Converge(reasons) => {
+                        writeln!(text, "{:8} {node}: {}", "configure", reasons.join("; "))
+                    }
+                };
+            }
+        }
+    }
+    for diff in &outcome.diffs {
+        let _ = write!(text, "\n{}:\n{}", diff.node, diff.diff);
+    }
+    if !outcome.has_changes() {
+        text.push_str("nothing to do\n");
+    }
+    text
+}
+
+const fn verb(action: Action) -> &'static str {
+    match action {
+        Action::NoOp => "leave",
+        Action::Read => "read",
+        Action::Create => "make",
+        Action::Update => "change",
+        Action::Delete => "remove",
+        Action::Replace => "replace",
+        Action::Forget => "forget",
+        Action::Unknown => "unknown",
+    }
+}

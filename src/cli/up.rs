@@ -1,0 +1,87 @@
+//! `refarch up`: makes the deployment, or finishes it, and proves it.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+
+use super::{Failure, Output, Session};
+use crate::checks::{Level, Outcome};
+use crate::exit::ExitCode;
+use crate::report::Summary;
+use crate::run::{self, Consent, Done, Until, UpOptions, World};
+
+/// Make the deployment, or finish it, and prove it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The spec.
+    spec: Utf8PathBuf,
+    /// Answer yes to the run's question.
+    #[arg(long)]
+    yes: bool,
+    /// Stop after this phase.
+    #[arg(long, value_enum, value_name = "PHASE", default_value_t = Until::Verify, hide_default_value = true)]
+    until: Until,
+    /// How deep to verify: `reach` or `health`.
+    #[arg(long, default_value_t = Level::Health)]
+    level: Level,
+    /// Write the verdict to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<Utf8PathBuf>,
+}
+
+impl Args {
+    pub(super) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
+        let spec = self.spec.clone();
+        session.run(&spec, async |world| self.work(session, world).await).await
+    }
+
+    async fn work(self, session: &Session, world: &mut World) -> Result<ExitCode, Failure> {
+        let options = UpOptions {
+            until: self.until,
+            consent: Consent { yes: self.yes, name: None },
+            level: self.level,
+        };
+        let done = run::up(world, &options).await?;
+        if let (Some(verdict), Some(path)) = (&done.verdict, &self.json) {
+            super::verify::write_verdict(path, verdict)?;
+        }
+        if session.output == Output::Text {
+            summarize(session, world, &self.spec, &done);
+        }
+        Ok(exit_code(&done))
+    }
+}
+
+/// How a run ends by what its checks found.
+pub(super) fn exit_code(done: &Done) -> ExitCode {
+    match done.verdict.as_ref().map(crate::checks::Verdict::outcome) {
+        None | Some(Outcome::Pass) => ExitCode::Ok,
+        Some(Outcome::Fail | Outcome::Unproven) => ExitCode::VerificationFailed,
+    }
+}
+
+/// The last words of a run, on standard output.
+pub(super) fn summarize(session: &Session, world: &World, spec: &Utf8PathBuf, done: &Done) {
+    let again = format!("refarch verify {spec}");
+    let up = format!("refarch up {spec}");
+    let destroy = format!("refarch destroy {spec}");
+    let next: Vec<(&str, &str)> = match done.stopped_after {
+        Some(_) => vec![(&up, "goes on from here")],
+        None => vec![(&again, "asks all this again"), (&destroy, "removes the deployment")],
+    };
+    let password = format!("the password is in `{}`", world.root_password_file());
+    let ca = world.workdir.ca();
+    let made = done.verdict.is_some();
+    let summary = Summary {
+        deployment: world.deployment.name.as_str(),
+        url: world.deployment.gitlab.url.as_str(),
+        standin: world.deployment.gitlab.package.is_standin(),
+        root_password: made.then_some(password.as_str()),
+        ca: made.then_some(ca.as_str()),
+        verdict: done.verdict.as_ref(),
+        logs: world.run.folder.as_str(),
+        next: &next,
+    };
+    // Where nobody listens any more there is nobody to tell.
+    let _ = summary.print(&mut io::stdout(), session.style());
+}

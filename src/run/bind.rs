@@ -1,0 +1,116 @@
+//! The bind phase: with Terraform's outputs known, writes what the nodes will get.
+//!
+//! Every file that holds a secret is 0600 and lies below the 0700 work directory.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{Error, world::World};
+use crate::deployment::NodeName;
+use crate::render::{self, Bound, Tree, gitlab_rb};
+use crate::rollout::Wanted;
+use crate::secrets::today;
+
+/// SHA-256 in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Writes the root module and its values.
+pub fn write_terraform(world: &World, tree: &Tree) -> Result<(), Error> {
+    write(world, tree.iter().filter(|(path, _)| path.starts_with("terraform")))
+}
+
+fn write<'a>(world: &World, files: impl Iterator<Item = (&'a Utf8Path, &'a [u8])>) -> Result<(), Error> {
+    for (path, content) in files {
+        let path = world.workdir.root().join(path);
+        // A file that is as wanted keeps its time, so that a provider's checksum or an editor isn't disturbed.
+        if fs_err::read(&path).is_ok_and(|now| now == content) {
+            continue;
+        }
+        world.workdir.write_private(&path, content)?;
+    }
+    Ok(())
+}
+
+/// Writes all files of all nodes, and says what each node should be.
+pub fn bind(world: &mut World, bound: &Bound) -> Result<BTreeMap<NodeName, Wanted>, Error> {
+    renew_certificate(world)?;
+    let tree = world.render(Some(bound))?;
+    write(world, tree.iter())?;
+    for name in world.deployment.nodes.keys() {
+        write_node(world, name)?;
+    }
+    wanted(world, bound)
+}
+
+/// What each node should be. Writes nothing.
+pub fn wanted(world: &World, bound: &Bound) -> Result<BTreeMap<NodeName, Wanted>, Error> {
+    let tree = world.render(Some(bound))?;
+    let names = world.deployment.nodes.keys();
+    names.map(|name| Ok((name.clone(), wanted_of(world, &tree, name)?))).collect()
+}
+
+fn wanted_of(world: &World, tree: &Tree, name: &NodeName) -> Result<Wanted, Error> {
+    let certificate = world.certificate(world.deployment.gitlab.url.host())?;
+    let gitlab_rb = tree.get(&format!("ansible/files/{name}/gitlab.rb")).unwrap_or_default();
+    Ok(Wanted {
+        package: world.deployment.package_version(),
+        gitlab_rb: sha256(gitlab_rb),
+        refarch_secrets: sha256(&named_secrets(world, name)?),
+        gitlab_secrets: fs_err::read(fetched_secrets(world, name)).ok().map(|bytes| sha256(&bytes)),
+        certificate: sha256(certificate.certificate.as_bytes()),
+    })
+}
+
+fn write_node(world: &World, name: &NodeName) -> Result<(), Error> {
+    let folder = world.workdir.ansible().join("files").join(name.as_str());
+    let host = world.deployment.gitlab.url.host();
+    let secrets = named_secrets(world, name)?;
+    world.workdir.write_private(&folder.join("refarch-secrets.json"), &secrets)?;
+    let certificate = world.certificate(host)?;
+    let authority = world.certificate(super::identity::AUTHORITY)?;
+    let ssl = folder.join("ssl");
+    world.workdir.write_private(&ssl.join(format!("{host}.crt")), &certificate.certificate)?;
+    world.workdir.write_private(&ssl.join(format!("{host}.key")), certificate.key.expose_secret())?;
+    world.workdir.write_private(&ssl.join("ca.crt"), &authority.certificate)?;
+    Ok(())
+}
+
+/// Where the node's own `gitlab-secrets.json` lies after a reconfigure.
+pub fn fetched_secrets(world: &World, name: &NodeName) -> Utf8PathBuf {
+    world.workdir.ansible().join("fetched").join(name.as_str()).join("gitlab-secrets.json")
+}
+
+/// The named secrets that this node's gitlab.rb refers to, and no others.
+fn named_secrets(world: &World, name: &NodeName) -> Result<Vec<u8>, Error> {
+    let node = &world.deployment.nodes[name];
+    let settings = gitlab_rb::settings(&world.deployment, node).map_err(render::Error::from)?;
+    let values: Map<String, Value> = settings
+        .secrets()
+        .into_iter()
+        .filter_map(|secret| {
+            let value = world.secrets.named.get(secret.key())?;
+            Some((secret.key().to_owned(), Value::from(value.expose_secret())))
+        })
+        .collect();
+    Ok(format!("{:#}\n", Value::Object(values)).into_bytes())
+}
+
+/// Makes the certificate anew when it ends soon or is for another name.
+fn renew_certificate(world: &mut World) -> Result<(), Error> {
+    let host = world.deployment.gitlab.url.host().to_owned();
+    super::identity::ensure_certificates(&mut world.secrets, world.deployment.name.as_str(), &host, today())?;
+    world.secrets.save(&world.workdir)?;
+    let authority = world.certificate(super::identity::AUTHORITY)?.certificate.clone();
+    world.redactor.learn(&world.secrets.values());
+    Ok(world.workdir.write_private(&world.workdir.ca(), authority)?)
+}

@@ -1,0 +1,193 @@
+//! The configure phase: asks each node what it is, leaves alone what is right, converges the rest.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::{Error, bind, preflight::Tools, world::World, world::disk_key};
+use crate::ansible::Playbook;
+use crate::deployment::NodeName;
+use crate::events::{Kind, Phase};
+use crate::process::{Command, Quiet, Stdout};
+use crate::rollout::{Decision, NodeState, Question, Rollout, Wanted, added_by_node, decide, differences};
+use crate::workdir::DataDisk;
+
+/// What each node is, and what is to happen to it.
+#[derive(Debug)]
+pub struct Decided {
+    /// The decision for each node.
+    pub rollout: Rollout,
+    states: BTreeMap<NodeName, NodeState>,
+}
+
+/// How a node's gitlab.rb would change, as a unified diff; secrets have names only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeDiff {
+    /// Which node.
+    pub node: NodeName,
+    /// The diff.
+    pub diff: String,
+}
+
+/// Asks all nodes and decides. Changes nothing.
+pub async fn probe(
+    world: &World,
+    tools: &Tools,
+    wanted: &BTreeMap<NodeName, Wanted>,
+) -> Result<Decided, Error> {
+    let states = states(world, tools).await?;
+    let question = Question {
+        deployment: &world.deployment,
+        suffix: &world.secrets.suffix,
+        wanted,
+        states: &states,
+        known_disks: &world.known_disks(),
+    };
+    let rollout = decide(question).map_err(|reasons| Error::Refused { reasons })?;
+    Ok(Decided { rollout, states })
+}
+
+/// Converges the nodes that need it, and takes what they made into the store.
+pub async fn converge(world: &mut World, tools: &Tools, decided: &Decided) -> Result<(), Error> {
+    for (node, decision) in &decided.rollout.decisions {
+        match decision {
+            Decision::LeaveAlone => world.events.send(Kind::PhaseSkipped {
+                phase: Phase::Configure,
+                node: Some(node.to_string()),
+                proof: "package, files, services and stamp are as wanted".into(),
+            }),
+            Decision::Converge(reasons) => world.events.note(format!("{node}: {}", reasons.join("; "))),
+        }
+    }
+    let nodes = decided.rollout.converged();
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    for node in &nodes {
+        deliver_shared_secrets(world, node, decided.states.get(node)).await?;
+    }
+    tools.ansible.playbook(Playbook::new("site.yml").on(&nodes)).await?.success()?;
+    for node in &nodes {
+        take_shared_secrets(world, node)?;
+    }
+    let states = states(world, tools).await?;
+    record_disks(world, &states)
+}
+
+/// Marks the data disks: from now on the deployment exists, and losing a disk loses data.
+pub async fn mark_built(world: &mut World, tools: &Tools) -> Result<(), Error> {
+    if world.secrets.data_disks.values().all(|disk| disk.built) {
+        return Ok(());
+    }
+    tools.ansible.playbook(Playbook::new("mark_built.yml")).await?.success()?;
+    for disk in world.secrets.data_disks.values_mut() {
+        disk.built = true;
+    }
+    Ok(world.secrets.save(&world.workdir)?)
+}
+
+async fn states(world: &World, tools: &Tools) -> Result<BTreeMap<NodeName, NodeState>, Error> {
+    let outcome = tools.ansible.playbook(Playbook::new("probe.yml")).await?.success()?;
+    let mut states = BTreeMap::new();
+    for node in world.deployment.nodes.keys() {
+        let Some(state) = outcome.states.get(node.as_str()) else { continue };
+        let state: NodeState = serde_json::from_value(state.clone())
+            .map_err(|error| Error::Outputs { why: format!("the state of {node}: {error}") })?;
+        states.insert(node.clone(), state);
+    }
+    Ok(states)
+}
+
+/// Puts `gitlab-secrets.json` where the role takes it from, if the node has none. If it has one, every key
+/// that both know must be equal, or the run stops before anything is overwritten.
+async fn deliver_shared_secrets(
+    world: &World,
+    node: &NodeName,
+    state: Option<&NodeState>,
+) -> Result<(), Error> {
+    let local = world.workdir.ansible().join("files").join(node.as_str()).join("gitlab-secrets.json");
+    let on_node = state.and_then(|state| state.files.gitlab_secrets.as_ref());
+    if on_node.is_none() {
+        let text = format!("{:#}\n", world.secrets.gitlab_secrets);
+        return Ok(world.workdir.write_private(&local, text)?);
+    }
+    remove_if_there(&local)?;
+    let found = read_from_node(world, node).await?;
+    let differences = differences(&world.secrets.gitlab_secrets, &found);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::OtherSecrets { node: node.to_string(), differences })
+}
+
+/// The node's own file, read over SSH into memory and nowhere else.
+async fn read_from_node(world: &World, node: &NodeName) -> Result<Value, Error> {
+    let program = world.runner.ambient().find("ssh", "install the OpenSSH client")?;
+    let command = Command::new("ssh", program)
+        .args(["-F", world.workdir.ansible().join("ssh_config").as_str(), node.as_str(), "--"])
+        .args(["sudo", "-n", "cat", "/etc/gitlab/gitlab-secrets.json"])
+        .stdout(Stdout::Private);
+    let outcome = world.runner.run(command, &mut Quiet).await?;
+    serde_json::from_slice(&outcome.private).map_err(|_| Error::Outputs {
+        why: format!(
+            "`/etc/gitlab/gitlab-secrets.json` of {node} could not be read as JSON ({})",
+            outcome.ended
+        ),
+    })
+}
+
+/// Takes the keys that the package made on the node into the store, so that every other node gets them.
+fn take_shared_secrets(world: &mut World, node: &NodeName) -> Result<(), Error> {
+    let path = bind::fetched_secrets(world, node);
+    let fetched: Value = fs_err::read(&path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(|| Error::Outputs { why: format!("the role left no `gitlab-secrets.json` of {node}") })?;
+    let differences = differences(&world.secrets.gitlab_secrets, &fetched);
+    if !differences.is_empty() {
+        return Err(Error::OtherSecrets { node: node.to_string(), differences });
+    }
+    world.secrets.gitlab_secrets = added_by_node(&world.secrets.gitlab_secrets, &fetched);
+    let values: Vec<SecretString> = world.secrets.values();
+    world.redactor.learn(&values);
+    Ok(world.secrets.save(&world.workdir)?)
+}
+
+/// Remembers which file system each data disk carries: from now on another one is a loss.
+fn record_disks(world: &mut World, states: &BTreeMap<NodeName, NodeState>) -> Result<(), Error> {
+    for (node, state) in states {
+        for disk in state.data_disks.iter().filter(|disk| disk.uuid.is_some()) {
+            let known =
+                world.secrets.data_disks.entry(disk_key(node, &disk.name)).or_insert_with(DataDisk::default);
+            known.uuid.clone_from(&disk.uuid);
+        }
+    }
+    Ok(world.secrets.save(&world.workdir)?)
+}
+
+/// How each node's gitlab.rb differs from the one that was bound last.
+pub fn diffs(world: &World, now: &crate::render::Tree) -> Vec<NodeDiff> {
+    let mut found = Vec::new();
+    for node in world.deployment.nodes.keys() {
+        let path = format!("ansible/files/{node}/gitlab.rb");
+        let wanted = String::from_utf8_lossy(now.get(&path).unwrap_or_default()).into_owned();
+        let before = fs_err::read_to_string(world.workdir.root().join(&path)).unwrap_or_default();
+        if before != wanted {
+            let diff = similar::TextDiff::from_lines(&before, &wanted);
+            let diff = diff.unified_diff().header("gitlab.rb (now)", "gitlab.rb (wanted)").to_string();
+            found.push(NodeDiff { node: node.clone(), diff });
+        }
+    }
+    found
+}
+
+fn remove_if_there(path: &Utf8Path) -> Result<(), Error> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Outputs { why: format!("`{path}` could not be removed: {error}") })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,26 @@
+//! The phases of a run, in order, and what it may not do.
+//!
+//! preflight → render → plan → (the one question) → provision → bind → configure → verify. What a phase
+//! skips was proven by asking the world in this run; no record of an earlier run decides anything.
+
+mod bind;
+mod configure;
+mod confirm;
+mod destroy;
+mod error;
+mod host_keys;
+mod identity;
+mod infrastructure;
+mod lab;
+mod phases;
+mod preflight;
+mod prove;
+mod world;
+
+pub use configure::{Decided, NodeDiff};
+pub use confirm::Consent;
+pub use destroy::{Destroyed, destroy};
+pub use error::{Error, PhaseFailed};
+pub use infrastructure::Planned;
+pub use phases::{Done, PlanOutcome, Until, UpOptions, plan, render_to, up, verify};
+pub use world::{Request, World};

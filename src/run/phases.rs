@@ -1,0 +1,273 @@
+//! The commands as sequences of phases.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use camino::Utf8Path;
+
+use super::configure::{self, NodeDiff};
+use super::confirm::{self, Consent};
+use super::infrastructure::{self, Planned};
+use super::preflight::{self, Tools};
+use super::{Error, PhaseFailed, bind, host_keys, prove, world::World};
+use crate::checks::{Level, Outcome, Verdict};
+use crate::deployment::NodeName;
+use crate::events::{Kind, Phase};
+use crate::render::Bound;
+use crate::rollout::{Rollout, Wanted};
+use crate::terraform;
+
+/// The phase after which `up` stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Until {
+    /// After the tools and the machine were asked.
+    Preflight,
+    /// After the files were written.
+    Render,
+    /// After Terraform's plan.
+    Plan,
+    /// After the nodes were made.
+    Provision,
+    /// After the nodes' files were written.
+    Bind,
+    /// After the nodes were configured.
+    Configure,
+    /// After the checks.
+    Verify,
+}
+
+/// What `up` was told.
+#[derive(Clone, Debug)]
+pub struct UpOptions {
+    /// The phase to stop after.
+    pub until: Until,
+    /// Answers given beforehand.
+    pub consent: Consent,
+    /// How deep to verify.
+    pub level: Level,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The verdict, if the run came to verify.
+    pub verdict: Option<Verdict>,
+    /// The phase that the run was told to stop after.
+    pub stopped_after: Option<Phase>,
+}
+
+/// What `plan` found.
+#[derive(Debug)]
+pub struct PlanOutcome {
+    /// Terraform's part.
+    pub planned: Planned,
+    /// What would happen to the nodes; absent where they do not exist yet.
+    pub rollout: Option<Rollout>,
+    /// How the nodes' gitlab.rb would change.
+    pub diffs: Vec<NodeDiff>,
+}
+
+impl PlanOutcome {
+    /// Whether `up` would change anything.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.planned.is_empty()
+            || self.rollout.as_ref().is_none_or(|rollout| !rollout.converged().is_empty())
+    }
+}
+
+/// Runs one phase, and tells of its beginning and its end.
+pub(super) async fn phase<T>(
+    world: &mut World,
+    phase: Phase,
+    work: impl AsyncFnOnce(&mut World) -> Result<T, Error>,
+) -> Result<T, PhaseFailed> {
+    world.events.send(Kind::PhaseStarted { phase });
+    let began = Instant::now();
+    match work(world).await {
+        Ok(value) => {
+            let seconds = began.elapsed().as_secs_f64();
+            world.events.send(Kind::PhaseFinished { phase, seconds });
+            Ok(value)
+        }
+        Err(error) => {
+            let (message, log) = (error.to_string(), Some(world.run.folder.to_string()));
+            world.events.send(Kind::PhaseFailed { phase, message, log });
+            Err(PhaseFailed { phase, exit: error.exit_code(), error: Box::new(error) })
+        }
+    }
+}
+
+/// Makes the deployment, or finishes it, and proves it.
+pub async fn up(world: &mut World, options: &UpOptions) -> Result<Done, PhaseFailed> {
+    let stop = |phase, at| (options.until <= at).then(|| Done { stopped_after: Some(phase), verdict: None });
+    let mut consent = options.consent.clone();
+    let tools = phase(world, Phase::Preflight, async |world| preflight::check(world).await).await?;
+    if let Some(done) = stop(Phase::Preflight, Until::Preflight) {
+        return Ok(done);
+    }
+    phase(world, Phase::Render, render).await?;
+    if let Some(done) = stop(Phase::Render, Until::Render) {
+        return Ok(done);
+    }
+    let planned = phase(world, Phase::Plan, async |world| infrastructure::plan(world, &tools).await).await?;
+    if let Some(done) = stop(Phase::Plan, Until::Plan) {
+        return Ok(done);
+    }
+    let made = planned.made_nodes(world);
+    phase(world, Phase::Provision, async |world| provision(world, &tools, planned, &mut consent).await)
+        .await?;
+    if let Some(done) = stop(Phase::Provision, Until::Provision) {
+        return Ok(done);
+    }
+    let (bound, wanted) = phase(world, Phase::Bind, async |world| bind(world, &tools, &made).await).await?;
+    if let Some(done) = stop(Phase::Bind, Until::Bind) {
+        return Ok(done);
+    }
+    phase(world, Phase::Configure, async |world| configure(world, &tools, &wanted, &consent).await).await?;
+    if let Some(done) = stop(Phase::Configure, Until::Configure) {
+        return Ok(done);
+    }
+    let level = options.level;
+    let verdict =
+        phase(world, Phase::Verify, async |world| verify_phase(world, &tools, &bound, level).await).await?;
+    Ok(Done { verdict: Some(verdict), stopped_after: None })
+}
+
+/// Finds out what `up` would change.
+pub async fn plan(world: &mut World) -> Result<PlanOutcome, PhaseFailed> {
+    let tools = phase(world, Phase::Preflight, async |world| preflight::check(world).await).await?;
+    phase(world, Phase::Render, render).await?;
+    phase(world, Phase::Plan, async |world| plan_phase(world, &tools).await).await
+}
+
+/// Checks a deployment that exists.
+pub async fn verify(world: &mut World, level: Level) -> Result<Done, PhaseFailed> {
+    let bound = phase(world, Phase::Preflight, existing).await?;
+    let verdict =
+        phase(world, Phase::Verify, async |world| prove::verify(world, &bound, level).await).await?;
+    Ok(Done { verdict: Some(verdict), stopped_after: None })
+}
+
+/// Writes the files that `up` would use into a folder of the user's.
+pub async fn render_to(world: &mut World, folder: &Utf8Path) -> Result<usize, PhaseFailed> {
+    phase(world, Phase::Render, async |world| {
+        preflight::owned_here(world).await?;
+        world.decide_secrets().await?;
+        let tree = world.render(None)?;
+        for (path, content) in tree.iter() {
+            let path = folder.join(path);
+            let written = path.parent().map_or(Ok(()), fs_err::create_dir_all);
+            written
+                .and_then(|()| fs_err::write(&path, content))
+                .map_err(|error| Error::Events { path: path.clone(), why: error.to_string() })?;
+        }
+        Ok(tree.iter().count())
+    })
+    .await
+}
+
+async fn render(world: &mut World) -> Result<(), Error> {
+    world.decide_secrets().await?;
+    let tree = world.render(None)?;
+    // What is bound already stays as it is until the nodes' addresses are known again.
+    bind::write_terraform(world, &tree)
+}
+
+async fn provision(
+    world: &mut World,
+    tools: &Tools,
+    mut planned: Planned,
+    consent: &mut Consent,
+) -> Result<(), Error> {
+    loop {
+        if planned.is_empty() {
+            let proof = "Terraform's plan of this run is empty".to_owned();
+            world.events.send(Kind::PhaseSkipped { phase: Phase::Provision, node: None, proof });
+            return Ok(());
+        }
+        let changes = planned.plan.summary();
+        let question = format!("Make {}, change {}, remove {}?", changes.add, changes.change, changes.remove);
+        confirm::go_on(consent, &question, &world.interrupts).await?;
+        match infrastructure::apply(tools, planned).await {
+            Err(Error::Terraform(terraform::Error::StalePlan)) => {
+                world.events.note("the state changed since the plan was made: planning again");
+                planned = infrastructure::plan(world, tools).await?;
+            }
+            result => {
+                // One question a run: what follows on the nodes was agreed to with it.
+                consent.yes = true;
+                return result;
+            }
+        }
+    }
+}
+
+async fn bind(
+    world: &mut World,
+    tools: &Tools,
+    made: &BTreeSet<NodeName>,
+) -> Result<(Bound, BTreeMap<NodeName, Wanted>), Error> {
+    let bound = infrastructure::outputs(&tools.terraform).await?.ok_or_else(|| no_deployment(world))?;
+    let wanted = bind::bind(world, &bound)?;
+    host_keys::pin(world, &bound, made).await?;
+    Ok((bound, wanted))
+}
+
+async fn configure(
+    world: &mut World,
+    tools: &Tools,
+    wanted: &BTreeMap<NodeName, Wanted>,
+    consent: &Consent,
+) -> Result<(), Error> {
+    let decided = configure::probe(world, tools, wanted).await?;
+    let nodes = decided.rollout.converged();
+    if !nodes.is_empty() {
+        let names: Vec<_> = nodes.iter().map(NodeName::as_str).collect();
+        let question = format!("Configure {}?", names.join(", "));
+        confirm::go_on(consent, &question, &world.interrupts).await?;
+    }
+    configure::converge(world, tools, &decided).await
+}
+
+async fn verify_phase(
+    world: &mut World,
+    tools: &Tools,
+    bound: &Bound,
+    level: Level,
+) -> Result<Verdict, Error> {
+    let verdict = prove::verify(world, bound, level).await?;
+    if level >= Level::Health && verdict.outcome() == Outcome::Pass {
+        configure::mark_built(world, tools).await?;
+    }
+    Ok(verdict)
+}
+
+async fn plan_phase(world: &mut World, tools: &Tools) -> Result<PlanOutcome, Error> {
+    let planned = infrastructure::plan(world, tools).await?;
+    let bound = infrastructure::outputs(&tools.terraform).await?;
+    let known = |bound: &Bound| world.deployment.nodes.keys().all(|node| bound.nodes.contains_key(node));
+    let reachable = planned.made_nodes(world).is_empty();
+    let Some(bound) = bound.filter(|bound| reachable && known(bound)) else {
+        let diffs = configure::diffs(world, &world.render(None)?);
+        return Ok(PlanOutcome { planned, rollout: None, diffs });
+    };
+    let diffs = configure::diffs(world, &world.render(Some(&bound))?);
+    let wanted = bind::wanted(world, &bound)?;
+    let decided = configure::probe(world, tools, &wanted).await?;
+    Ok(PlanOutcome { planned, rollout: Some(decided.rollout), diffs })
+}
+
+/// The addresses of a deployment that exists. Nothing is made or changed for it.
+async fn existing(world: &mut World) -> Result<Bound, Error> {
+    let found = preflight::owned_here(world).await?;
+    if !(found.exists && world.secrets_known) {
+        return Err(no_deployment(world));
+    }
+    let terraform = preflight::terraform(world).await?;
+    infrastructure::outputs(&terraform).await?.ok_or_else(|| no_deployment(world))
+}
+
+fn no_deployment(world: &World) -> Error {
+    Error::NoDeployment { name: world.deployment.name.to_string(), path: world.workdir.root().to_owned() }
+}

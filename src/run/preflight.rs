@@ -1,0 +1,70 @@
+//! The preflight phase: can this run work at all? Asked before anything is made.
+
+use super::{Error, lab::Inspection, world::World};
+use crate::ansible;
+use crate::events::Kind;
+use crate::spec::Provider;
+use crate::terraform;
+
+/// The programs that a run drives.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// Terraform, for the rendered root module.
+    pub terraform: terraform::Client,
+    /// Ansible, for the rendered tree.
+    pub ansible: ansible::Client,
+}
+
+/// Finds the programs and asks whose the deployment's name is.
+pub async fn check(world: &World) -> Result<Tools, Error> {
+    let Provider::Lab(_) = world.deployment.provider;
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Error::NotRoot);
+    }
+    world.lab.check()?;
+    let tools = Tools { terraform: terraform(world).await?, ansible: ansible(world).await? };
+    for program in ["ssh", "ssh-keygen", "ssh-keyscan"] {
+        world
+            .runner
+            .ambient()
+            .find(program, "install the OpenSSH client, as by `apt-get install openssh-client`")?;
+    }
+    owned_here(world).await?;
+    if world.deployment.gitlab.package.is_standin() {
+        world.events.send(Kind::Warning {
+            message: "the package is a lab stand-in, not GitLab: it proves the topology and nothing else"
+                .into(),
+            help: None,
+        });
+    }
+    Ok(tools)
+}
+
+/// Terraform for the rendered root module.
+pub async fn terraform(world: &World) -> Result<terraform::Client, Error> {
+    let options = terraform::Options {
+        dir: world.workdir.terraform(),
+        mirror: Some(world.lab.mirror.clone()),
+        plugin_cache: world.runner.ambient().cache()?.join("terraform-plugins"),
+    };
+    Ok(terraform::Client::find(&world.runner, options).await?)
+}
+
+async fn ansible(world: &World) -> Result<ansible::Client, Error> {
+    let options = ansible::Options { dir: world.workdir.ansible(), cache: world.runner.ambient().cache()? };
+    Ok(ansible::Client::find(&world.runner, options).await?)
+}
+
+/// Refuses a name that another work directory owns, and nodes whose secrets nobody here knows.
+pub async fn owned_here(world: &World) -> Result<Inspection, Error> {
+    let name = world.deployment.name.as_str();
+    let found = world.lab.inspect(&world.runner, name).await?;
+    let Some(owner) = found.owner.as_ref().filter(|_| found.exists) else { return Ok(found) };
+    if world.secrets_known && owner.suffix == world.secrets.suffix {
+        return Ok(found);
+    }
+    if owner.work_directory == world.workdir.root().as_str() {
+        return Err(Error::SecretsMissing { name: name.to_owned(), path: world.workdir.root().to_owned() });
+    }
+    Err(Error::OwnedElsewhere { name: name.to_owned(), owner: owner.work_directory.clone() })
+}

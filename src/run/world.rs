@@ -1,0 +1,210 @@
+//! All that a run works with: the deployment, its work directory, and the ways to the outside.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use secrecy::ExposeSecret as _;
+
+use super::{Error, bind::sha256, identity, lab::Lab};
+use crate::architecture;
+use crate::deployment::{Deployment, NodeName, SecretName, resolve};
+use crate::events::{self, Kind, Reader, Sender, Writer};
+use crate::process::{Ambient, Interrupts, Parts, Redactor, Runner};
+use crate::render::{self, Bound, Identity, Inputs, LocalFile, Tree};
+use crate::spec::{Package, Spec};
+use crate::workdir::{self, Certificate, Claim, Lock, Run, Secrets, Workdir};
+
+/// What a command asks for before anything is known.
+pub struct Request {
+    /// The spec's path.
+    pub spec_path: Utf8PathBuf,
+    /// The spec.
+    pub spec: Spec,
+    /// The command as the user gave it.
+    pub command: String,
+    /// Who shows the events.
+    pub readers: Vec<Box<dyn Reader>>,
+    /// The user's wishes to stop.
+    pub interrupts: Interrupts,
+    /// refarch's own environment.
+    pub ambient: Ambient,
+}
+
+/// All that a run works with.
+pub struct World {
+    /// What to make.
+    pub deployment: Deployment,
+    /// Its work directory.
+    pub workdir: Workdir,
+    /// Its secrets. Empty, and not saved, until [`World::decide_secrets`].
+    pub secrets: Secrets,
+    /// Whether secrets were found in the work directory.
+    pub secrets_known: bool,
+    /// Takes secrets out of whatever is said.
+    pub redactor: Redactor,
+    /// Takes events.
+    pub events: Sender,
+    /// Starts programs.
+    pub runner: Runner,
+    /// This run's directory.
+    pub run: Run,
+    /// The parts of the lab.
+    pub lab: Lab,
+    /// The user's wishes to stop.
+    pub interrupts: Interrupts,
+    spec_folder: Utf8PathBuf,
+    writer: Option<Writer>,
+}
+
+impl World {
+    /// Takes the lock, waits for what a killed run left at work, and starts the record of this run.
+    pub async fn open(request: Request) -> Result<Self, Error> {
+        let Request { spec_path, spec, command, readers, interrupts, ambient } = request;
+        let deployment = resolve(&spec, architecture::of_size(spec.architecture)?);
+        let workdir = Workdir::open(&spec_path, spec.name.as_str())?;
+        let (lock, leftover) = Lock::take(&workdir.lock_file(), Claim { command: command.clone() })?;
+        let run = workdir.begin_run()?;
+        let stored = Secrets::load(&workdir)?;
+        let secrets_known = stored.is_some();
+        let secrets = stored.unwrap_or_else(|| Secrets::new(crate::secrets::suffix()));
+        let redactor = Redactor::knowing(&secrets.values());
+        let (events, writer) = events::start(events::Options {
+            run: run.id.clone(),
+            path: run.events(),
+            redactor: redactor.clone(),
+            readers,
+        })
+        .map_err(|error| Error::Events { path: run.events(), why: error.to_string() })?;
+        events.send(Kind::RunStarted {
+            command,
+            deployment: deployment.name.to_string(),
+            refarch: env!("CARGO_PKG_VERSION").to_owned(),
+        });
+        let lab = Lab::in_cache(&ambient.cache()?);
+        let runner = Runner::new(Parts {
+            logs: run.folder.clone(),
+            redactor: redactor.clone(),
+            events: events.clone(),
+            interrupts: interrupts.clone(),
+            ambient,
+            lock: Some(lock.clone()),
+        });
+        let spec_folder = workdir.root().parent().and_then(Utf8Path::parent).map(Utf8Path::to_owned);
+        let world = Self {
+            deployment,
+            spec_folder: spec_folder.unwrap_or_default(),
+            workdir,
+            secrets,
+            secrets_known,
+            redactor,
+            events,
+            runner,
+            run,
+            lab,
+            interrupts,
+            writer: Some(writer),
+        };
+        if let Some(leftover) = leftover {
+            leftover.wait(&lock, &world.events, &world.interrupts).await?;
+        }
+        world.workdir.recover_runs(&world.run, &world.redactor)?;
+        Ok(world)
+    }
+
+    /// Closes the record of this run.
+    pub fn close(&mut self, exit: u8, seconds: f64) {
+        self.events.send(Kind::RunFinished { exit, seconds });
+        if let Some(writer) = self.writer.take() {
+            // What could not be written was told by the disk; the run's own ending is not changed by it.
+            let _ = writer.finish();
+        }
+    }
+
+    /// Decides every secret that is not decided yet, and keeps them before anybody gets one.
+    pub async fn decide_secrets(&mut self) -> Result<(), Error> {
+        identity::ensure_secrets(&mut self.secrets, &self.deployment)?;
+        if self.secrets.ssh.is_none() {
+            let comment = format!("refarch {}", self.deployment.name);
+            self.secrets.ssh = Some(workdir::ssh_key(&self.runner, &comment).await?);
+        }
+        self.redactor.learn(&self.secrets.values());
+        self.secrets.save(&self.workdir)?;
+        self.secrets_known = true;
+        if let Some(password) = self.secrets.named.get(SecretName::RootPassword.key()) {
+            self.workdir
+                .write_private(&self.root_password_file(), format!("{}\n", password.expose_secret()))?;
+        }
+        if let Some(key) = &self.secrets.ssh {
+            self.workdir.write_private(&self.workdir.ssh_key(), key.private.expose_secret())?;
+        }
+        Ok(())
+    }
+
+    /// Renders all files, with addresses once they are known.
+    pub fn render(&self, bound: Option<&Bound>) -> Result<Tree, Error> {
+        let identity = Identity {
+            suffix: self.secrets.suffix.clone(),
+            ssh_public_key: self.secrets.ssh.as_ref().map(|key| key.public.clone()).unwrap_or_default(),
+            work_directory: self.workdir.root().to_string(),
+            lab_image: self.lab.image.to_string(),
+        };
+        Ok(render::render(Inputs {
+            deployment: &self.deployment,
+            identity: &identity,
+            bound,
+            local_file: self.local_file()?.as_ref(),
+            known_disks: &self.known_disks(),
+        })?)
+    }
+
+    /// The file-system UUIDs of the data disks that were seen to hold data.
+    #[must_use]
+    pub fn known_disks(&self) -> BTreeMap<(NodeName, String), String> {
+        let of_node = |node: &NodeName, disk: &String| {
+            let known = self.secrets.data_disks.get(&disk_key(node, disk))?;
+            Some(((node.clone(), disk.clone()), known.uuid.clone()?))
+        };
+        let nodes = self.deployment.nodes.values();
+        nodes.flat_map(|node| node.data_disks.keys().filter_map(|disk| of_node(&node.name, disk))).collect()
+    }
+
+    /// Where the password of `root` lies, for the people who sign in first.
+    #[must_use]
+    pub fn root_password_file(&self) -> Utf8PathBuf {
+        self.workdir.root().join("root-password")
+    }
+
+    /// A certificate of the store.
+    pub(super) fn certificate(&self, name: &str) -> Result<&Certificate, Error> {
+        self.secrets
+            .certificates
+            .get(name)
+            .ok_or_else(|| Error::Outputs { why: format!("no certificate was made for `{name}`") })
+    }
+
+    /// The package or the repository's key, where the spec names a file on this machine.
+    fn local_file(&self) -> Result<Option<LocalFile>, Error> {
+        let path = match &self.deployment.gitlab.package {
+            Package::Standin {} => self.lab.standin_package(&self.deployment.package_version()),
+            Package::File { path } | Package::Repository { key_file: path, .. } => {
+                self.spec_folder.join(path)
+            }
+            Package::Url { .. } => return Ok(None),
+        };
+        let standin = matches!(self.deployment.gitlab.package, Package::Standin {});
+        let bytes = fs_err::read(&path).map_err(|error| {
+            if standin {
+                Error::LabMissing { what: "stand-in package", path: path.clone() }
+            } else {
+                Error::LocalFile { path: path.clone(), why: error.to_string() }
+            }
+        })?;
+        Ok(Some(LocalFile { path, sha256: sha256(&bytes) }))
+    }
+}
+
+/// How a data disk is named in the secrets store.
+#[must_use]
+pub fn disk_key(node: &NodeName, disk: &str) -> String {
+    format!("{node}/{disk}")
+}
