@@ -29,7 +29,7 @@ pub(super) async fn check(
     let question = Question::new(Check::Size, asked, wanted).on(&node.name);
     if let Some(reason) = &machine.simulated {
         let remedy = "read nothing about speed or capacity into this deployment";
-        return question.answer(Err(Miss::skip(format!("size is simulated: {reason}"), remedy)));
+        return question.answer(Err(Miss::skip(reason.clone(), remedy)));
     }
     let attempt = async |limit: Duration| {
         let command = ["sh", "-c", "nproc && cat /proc/meminfo"].map(ToOwned::to_owned);
@@ -94,10 +94,11 @@ mod tests {
 
     #[tokio::test]
     async fn skips_when_the_size_is_simulated_or_untold() {
-        let simulated = Machine { simulated: Some("the lab's hosts share this machine".into()), ..machine() };
+        let simulated =
+            Machine { simulated: Some("size is simulated: lab hosts share one machine".into()), ..machine() };
         let finding = told(simulated, "8\nMemTotal:       16393456 kB\n").await;
         assert_eq!(finding.status, Status::Skip);
-        assert_eq!(finding.saw, "size is simulated: the lab's hosts share this machine");
+        assert_eq!(finding.saw, "size is simulated: lab hosts share one machine");
         assert_eq!(told(machine(), "words").await.status, Status::Skip);
 
         let run = async |_: &NodeTarget, _: &[String], _| Err(Unasked("connection refused".into()));

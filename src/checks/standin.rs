@@ -5,8 +5,8 @@ use super::question::{Miss, Question};
 use crate::events::Finding;
 use crate::instance::{Answer, STANDIN_HEADER};
 
-/// What is seen where the header is there; it stands first in `saw`, whichever way the finding goes.
-pub(super) const SAYS_SO: &str = "lab stand-in, not GitLab";
+/// What is seen where the header is there.
+const SAYS_SO: &str = "lab stand-in, not GitLab";
 
 /// Compares what the spec says with what the instance says of itself.
 pub(super) fn check(spec_says_standin: bool, answer: Option<&Answer>) -> Finding {

@@ -56,7 +56,7 @@ pub struct Machine {
     pub vcpu: u32,
     /// Memory.
     pub memory_gb: f64,
-    /// Why its size can't be judged, where it only pretends to have one.
+    /// Why its size can't be judged, where it only pretends to have one; a whole reason, as in `size is simulated: …`.
     pub simulated: Option<String>,
 }
 

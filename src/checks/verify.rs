@@ -52,11 +52,8 @@ async fn verify_with(
     run: &impl AsyncFn(&NodeTarget, &[String], Duration) -> Result<Reply, Unasked>,
 ) -> Verdict {
     let (started, began) = (Timestamp::now(), Instant::now());
-    let (mut findings, of_nodes) =
+    let ((mut findings, sees_standin), of_nodes) =
         tokio::join!(ask_outside(target, options, desk), ask_nodes(target, options, desk, run));
-    let sees_standin = findings
-        .iter()
-        .any(|finding| finding.check == Check::Standin.name() && finding.saw.starts_with(standin::SAYS_SO));
     findings.extend(of_nodes);
     findings.sort_by_key(|finding| (place(finding), finding.node.clone()));
     Verdict {
@@ -70,7 +67,9 @@ async fn verify_with(
     }
 }
 
-async fn ask_outside(target: &Target, options: &Options, desk: &Desk<'_>) -> Vec<Finding> {
+/// Asks from here, and says besides whether the instance calls itself a stand-in.
+async fn ask_outside(target: &Target, options: &Options, desk: &Desk<'_>) -> (Vec<Finding>, bool) {
+    let mut sees_standin = false;
     let mut findings = Vec::new();
     let mut say = |finding| findings.push(desk.say(finding));
     let patience = options.patience;
@@ -86,11 +85,12 @@ async fn ask_outside(target: &Target, options: &Options, desk: &Desk<'_>) -> Vec
         let instance = instance.as_ref().ok_or(if socket.is_none() { Check::Tcp } else { Check::Tls });
         let ((page, answer), outside) =
             tokio::join!(sign_in::check(instance, patience), readiness_outside::check(instance, patience));
+        sees_standin = answer.as_ref().is_some_and(|answer| answer.standin.is_some());
         say(page);
         say(standin::check(target.standin, answer.as_ref()));
         say(outside);
     }
-    findings
+    (findings, sees_standin)
 }
 
 fn connect(target: &Target, socket: Option<SocketAddr>, trust: Result<Trust, Untrusted>) -> Option<Instance> {

@@ -256,7 +256,7 @@ fn waiting(waiting_for: &WaitingFor) -> Vec<String> {
             )]
         }
         WaitingFor::Interrupted { tool, unfinished, next } => {
-            let at = unfinished.iter().map(|work| at_resource(work)).collect::<Vec<_>>().join(", ");
+            let at = unfinished.iter().map(|task| at_resource(task)).collect::<Vec<_>>().join(", ");
             let at = if at.is_empty() { String::new() } else { format!(": {at}") };
             lines_of(&format!("interrupted; waiting for {tool} to finish what it has begun{at}"), Some(next))
         }

@@ -13,12 +13,12 @@ pub(super) fn resource(address: &str) -> String {
 }
 
 /// Work on a resource, which Terraform's client names as `ACTION ADDRESS`; other tools' words stay as they are.
-pub(super) fn at_resource(work: &str) -> String {
-    match work.split_once(' ') {
-        Some((word, address)) if !address.contains(' ') && action(word).1 != word => {
-            format!("{} {}", action(word).1, resource(address))
+pub(super) fn at_resource(task: &str) -> String {
+    match task.split_once(' ') {
+        Some((verb, address)) if !address.contains(' ') && action(verb).1 != verb => {
+            format!("{} {}", action(verb).1, resource(address))
         }
-        _ => work.to_owned(),
+        _ => task.to_owned(),
     }
 }
 
