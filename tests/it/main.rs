@@ -6,3 +6,4 @@ mod spec;
 mod spec_noise;
 mod spec_schema;
 mod spec_values;
+mod validate;
