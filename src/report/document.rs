@@ -239,11 +239,11 @@ mod tests {
     fn the_committed_schema_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/verdict.schema.json");
         let current = pretty(&verdict_schema());
-        if std::env::var_os("REFARCH_UPDATE_SCHEMAS").is_some() {
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
             fs_err::write(path, &current).unwrap();
         }
         let committed = fs_err::read_to_string(path).unwrap_or_default();
-        assert!(committed == current, "renew it: REFARCH_UPDATE_SCHEMAS=1 cargo test the_committed_schema");
+        assert!(committed == current, "renew it: UPDATE_EXPECT=1 cargo test the_committed_schema");
     }
 
     #[test]
