@@ -111,15 +111,20 @@ fn services() -> Vec<String> {
     names
 }
 
-/// `sv` under the service's name behaves as an init script: its status is 3 for a service that is down.
+/// Hands the verb to `sv` under the service's name, which makes it behave as an init script.
 fn sv(service: &str, verb: &str) -> u8 {
-    let status = Command::new(Path::new(paths::INIT).join(service))
+    let output = Command::new(Path::new(paths::INIT).join(service))
         .arg(verb)
         .env("SVDIR", paths::SERVICE)
         .stdin(Stdio::null())
-        .status();
-    match status {
-        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
+        .stderr(Stdio::inherit())
+        .output();
+    match output {
+        Ok(output) => {
+            let printed = String::from_utf8_lossy(&output.stdout);
+            say(printed.trim_end());
+            code(verb, output.status.code(), &printed)
+        }
         Err(error) => {
             say(format!("fail: {service}: {error}"));
             1
@@ -127,9 +132,28 @@ fn sv(service: &str, verb: &str) -> u8 {
     }
 }
 
+/// The exit code of an init script. Debian's `sv` answers 0 for the status of a service that is down, where
+/// the one in the package answers 3, as init scripts do.
+fn code(verb: &str, code: Option<i32>, printed: &str) -> u8 {
+    match code.and_then(|code| u8::try_from(code).ok()) {
+        Some(0) if verb == "status" && !printed.starts_with("run: ") => 3,
+        Some(code) => code,
+        None => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_that_is_down_is_a_failure() {
+        assert_eq!(code("status", Some(0), "run: puma: (pid 1) 2s"), 0);
+        assert_eq!(code("status", Some(0), "down: puma: 2s, normally up"), 3);
+        assert_eq!(code("stop", Some(0), "ok: down: puma: 0s"), 0);
+        assert_eq!(code("start", Some(1), "timeout: down: puma"), 1);
+        assert_eq!(code("status", None, ""), 1);
+    }
 
     #[test]
     fn arguments_are_understood() {

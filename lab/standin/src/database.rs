@@ -67,7 +67,7 @@ fn explain(error: &tokio_postgres::Error) -> String {
 /// A connection. The task that drives it ends with the client.
 pub async fn connect(database: &Database) -> Result<Client, Error> {
     let mut address = Address::new();
-    address.host(&database.host).port(database.port).user(&database.username).dbname(&database.database);
+    address.host(&database.host).port(database.port).user(&database.username).dbname(&database.name);
     address.application_name("gitlab-standin");
     if let Some(password) = &database.password {
         address.password(password);
@@ -201,12 +201,12 @@ pub fn check_password(password: &str) -> Result<(), Error> {
     let refuse = |reason: &str| Err(Error::Administrator(reason.to_owned()));
     match password.chars().count() {
         ..SHORTEST_PASSWORD => refuse("Password is too short (minimum is 8 characters)"),
-        0..=LONGEST_PASSWORD => Ok(()),
+        SHORTEST_PASSWORD..=LONGEST_PASSWORD => Ok(()),
         _ => refuse("Password is too long (maximum is 128 characters)"),
     }
 }
 
-/// Whether db_key_base decrypts what the database holds.
+/// Whether `db_key_base` decrypts what the database holds.
 pub async fn secrets_fit(client: &Client, config: &Config) -> Result<(), Error> {
     if !has_table(client, "application_settings").await? {
         return Err(Error::Empty);

@@ -1,5 +1,5 @@
-//! Encryption of columns with db_key_base, as Rails does it for tokens: AES-256-GCM with a key derived from
-//! db_key_base. It exists so that a gitlab-secrets.json that doesn't belong to the database is noticed.
+//! Encryption of columns with `db_key_base`, as Rails does it for tokens: AES-256-GCM with a key derived from
+//! `db_key_base`. It exists so that a gitlab-secrets.json that doesn't belong to the database is noticed.
 
 use aes_gcm::aead::{Aead as _, KeyInit as _};
 use aes_gcm::{Aes256Gcm, Nonce};

@@ -18,6 +18,5 @@ pub fn prepare(site: &Site) -> Result<bool, Error> {
         converge::directory(&storage.path, owner, 0o2770)?;
     }
     let text = toml::to_string(&site.gitaly).unwrap_or_default();
-    let group = Owner::named("root", &git.group)?;
-    converge::file(format!("{}/gitaly/config.toml", paths::DATA), &text, group, 0o640)
+    converge::file(format!("{}/gitaly/config.toml", paths::DATA), &text, owner, 0o600)
 }

@@ -76,7 +76,9 @@ fn fill_secrets(settings: &mut Settings) -> Result<(), Error> {
         say(format!("WARNING: {warning}"));
     }
     if settings.flag(&["package", "generate_secrets_json_file"]).unwrap_or(true) {
-        converge::directory("/etc/gitlab", Owner::ROOT, 0o775)?;
+        if settings.flag(&["manage_storage_directories", "manage_etc"]).unwrap_or(true) {
+            converge::directory("/etc/gitlab", Owner::ROOT, 0o775)?;
+        }
         converge::file(path, &secrets::render(&filled.secrets), Owner::ROOT, 0o600)?;
     }
     Ok(())

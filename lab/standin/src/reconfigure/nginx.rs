@@ -5,7 +5,7 @@ use std::path::Path;
 use super::converge::{self, Owner};
 use super::{Error, program, runit};
 use crate::paths;
-use crate::site::{LetsEncrypt, Service, Site, Web};
+use crate::site::{LetsEncrypt, Service, Site, Status, Web};
 use crate::terminal::say;
 
 const HOME: &str = "/var/opt/gitlab/nginx";
@@ -98,40 +98,42 @@ fn main(user: &str, group: &str) -> String {
 }
 
 fn servers(web: &Web) -> String {
-    let mut text = String::from("# Written by gitlab-ctl reconfigure: changes are lost.\n");
-    if let Some(port) = web.redirect_from {
-        text.push_str(&redirect(web, port));
-    }
-    text.push_str(&site(web));
-    if let Some(status) = &web.status {
-        let listen = lines(&status.addresses, |address| format!("listen {address}:{};", status.port));
-        let allow = lines(&status.allow, |address| format!("allow {address};"));
-        text.push_str(&format!(
-            "server {{\n{listen}  server_name localhost;\n  location /nginx_status {{\n    stub_status;\n    access_log off;\n{allow}    deny all;\n  }}\n}}\n"
-        ));
-    }
-    text
+    let head = "# Written by gitlab-ctl reconfigure: changes are lost.\n".to_owned();
+    let redirect = web.redirect_from.map(|port| redirect(web, port));
+    [head, redirect.unwrap_or_default(), site(web), web.status.as_ref().map(status).unwrap_or_default()]
+        .concat()
 }
 
-fn lines(items: &[String], line: impl Fn(&String) -> String) -> String {
-    items.iter().map(|item| format!("    {}\n", line(item))).collect()
+/// A server block of one setting a line.
+fn server(settings: &[String]) -> String {
+    format!("server {{\n  {}\n}}\n", settings.join("\n  "))
+}
+
+fn status(status: &Status) -> String {
+    let mut settings: Vec<String> =
+        status.addresses.iter().map(|address| format!("listen {address}:{};", status.port)).collect();
+    settings.push("server_name localhost;".to_owned());
+    let allow: Vec<String> = status.allow.iter().map(|address| format!("allow {address};")).collect();
+    let allow = allow.join(" ");
+    settings.push(format!("location /nginx_status {{ stub_status; access_log off; {allow} deny all; }}"));
+    server(&settings)
 }
 
 fn redirect(web: &Web, port: u16) -> String {
-    let listen = lines(&web.addresses, |address| format!("listen {address}:{port};"));
-    format!(
-        "server {{\n{listen}    server_name {host};\n    location / {{ return 301 {to}$request_uri; }}\n}}\n",
-        host = web.host,
-        to = web.redirect_to
-    )
+    let mut settings: Vec<String> =
+        web.addresses.iter().map(|address| format!("listen {address}:{port};")).collect();
+    settings.push(format!("server_name {};", web.host));
+    settings.push(format!("location / {{ return 301 {}$request_uri; }}", web.redirect_to));
+    server(&settings)
 }
 
 fn site(web: &Web) -> String {
     let tls = if web.tls { " ssl" } else { "" };
-    let listen = lines(&web.addresses, |address| format!("listen {address}:{}{tls};", web.port));
     let scheme = if web.tls { "https" } else { "http" };
-    let mut settings =
-        vec![format!("server_name {};", web.host), format!("client_max_body_size {};", web.body_size)];
+    let mut settings: Vec<String> =
+        web.addresses.iter().map(|address| format!("listen {address}:{}{tls};", web.port)).collect();
+    settings.push(format!("server_name {};", web.host));
+    settings.push(format!("client_max_body_size {};", web.body_size));
     if web.tls {
         settings.extend([
             format!("ssl_certificate {};", web.certificate),
@@ -166,7 +168,7 @@ fn site(web: &Web) -> String {
             format!("location = {path} {{ proxy_cache off; proxy_pass http://gitlab-workhorse; }}")
         }),
     );
-    format!("server {{\n{listen}{}}}\n", lines(&settings, Clone::clone))
+    server(&settings)
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub fn configuration(postgresql: &Postgresql, tls: bool) -> String {
     )
 }
 
-/// pg_hba.conf
+/// `pg_hba.conf`
 #[must_use]
 pub fn access(postgresql: &Postgresql, tls: bool) -> String {
     let host = if tls { "hostssl" } else { "host" };
@@ -92,7 +92,7 @@ pub fn access(postgresql: &Postgresql, tls: bool) -> String {
     format!("# Written by gitlab-ctl reconfigure: changes are lost.\nlocal all all peer map=gitlab\n{lines}")
 }
 
-/// pg_ident.conf: who may be whom over the socket.
+/// `pg_ident.conf`: who may be whom over the socket.
 #[must_use]
 pub fn identities(accounts: &Accounts, postgresql: &Postgresql) -> String {
     let (git, psql, role) = (&accounts.git.user, &accounts.psql.user, &postgresql.user);
@@ -114,7 +114,7 @@ pub fn start(site: &Site) -> Result<(), Error> {
         asked.run("postgres", "SELECT 1").map(|_| ()).map_err(|error| error.to_string())
     })?;
     asked.run("postgres", &roles(site)).map(|_| ())?;
-    let database = &site.rails.database.database;
+    let database = &site.rails.database.name;
     let there =
         asked.run("postgres", &format!("SELECT 1 FROM pg_database WHERE datname = {}", text(database)))?;
     if there.trim() != "1" {
@@ -131,15 +131,13 @@ pub fn start(site: &Site) -> Result<(), Error> {
 fn roles(site: &Site) -> String {
     let role = &site.postgresql.user;
     let (name, quoted) = (identifier(role), text(role));
-    let mut sql = format!(
+    let make = format!(
         "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = {quoted}) THEN \
          CREATE ROLE {name} LOGIN CREATEDB; END IF; END $$;\n"
     );
-    if let Some(password) = &site.postgresql.user_password {
-        let hash = if password.starts_with("md5") { password.clone() } else { format!("md5{password}") };
-        sql.push_str(&format!("ALTER ROLE {name} PASSWORD {};\n", text(&hash)));
-    }
-    sql
+    let Some(password) = &site.postgresql.user_password else { return make };
+    let hash = if password.starts_with("md5") { password.clone() } else { format!("md5{password}") };
+    format!("{make}ALTER ROLE {name} PASSWORD {};\n", text(&hash))
 }
 
 struct Psql {

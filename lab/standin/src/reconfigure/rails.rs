@@ -10,14 +10,13 @@ use super::{Error, program};
 use crate::site::Site;
 use crate::{paths, secrets};
 
-const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const A_DAY: Duration = Duration::from_hours(24);
 
 /// Writes the configuration. True when puma and Sidekiq have to restart.
 pub fn prepare(site: &Site) -> Result<bool, Error> {
     let (git, web) = (&site.accounts.git, &site.accounts.web);
     let owner = Owner::named(&git.user, &git.group)?;
     let to_web = Owner::named(&git.user, &web.group)?;
-    let readable = Owner::named("root", &git.group)?;
     let rails = format!("{}/gitlab-rails", paths::DATA);
     converge::directory(&rails, owner, 0o700)?;
     converge::directory(paths::RAILS_ETC, owner, 0o700)?;
@@ -31,7 +30,7 @@ pub fn prepare(site: &Site) -> Result<bool, Error> {
     }
     let mut changed = false;
     let mut write = |name: &str, content: String| -> Result<(), Error> {
-        changed |= converge::file(format!("{}/{name}", paths::RAILS_ETC), &content, readable, 0o640)?;
+        changed |= converge::file(format!("{}/{name}", paths::RAILS_ETC), &content, owner, 0o600)?;
         Ok(())
     };
     write("gitlab.yml", production(&site.rails.application))?;

@@ -54,7 +54,7 @@ fn random(make: Make) -> Value {
     match make {
         Make::Hex64 => {
             let bytes: [u8; 64] = rng.random();
-            json!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            json!(hex(&bytes))
         }
         Make::Base64 => json!(STANDARD.encode(rng.random::<[u8; 32]>())),
         Make::UrlSafe => json!(URL_SAFE_NO_PAD.encode(rng.random::<[u8; 32]>())),
@@ -62,6 +62,11 @@ fn random(make: Make) -> Value {
         Make::AlnumList => json!([Alphanumeric.sample_string(&mut rng, 32)]),
         Make::Rsa | Make::SelfSigned { .. } | Make::SameAs(_) | Make::Never => Value::Null,
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A password for the first administrator.
@@ -73,6 +78,11 @@ pub fn password() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hex_has_two_digits_a_byte() {
+        assert_eq!(hex(&[0, 10, 255]), "000aff");
+    }
 
     #[test]
     fn symmetric_secrets_have_the_recorded_shapes() {

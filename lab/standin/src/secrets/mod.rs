@@ -162,6 +162,7 @@ mod tests {
         map
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands in for a maker that can fail")]
     fn counted(wanted: &[Make]) -> Result<Vec<Value>, std::convert::Infallible> {
         Ok((0..wanted.len()).map(|n| json!(format!("made-{n}"))).collect())
     }

@@ -15,7 +15,7 @@ pub use gitaly::Gitaly;
 pub use rails::{Application, Connection, Database, REDIS_ROLES, Rails, Secrets, StorageAddress};
 pub use servers::{Postgresql, Redis};
 pub use services::{Service, enabled, not_stood_in};
-pub use web::{LetsEncrypt, Web};
+pub use web::{LetsEncrypt, Status, Web};
 
 use std::collections::BTreeSet;
 

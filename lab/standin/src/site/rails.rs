@@ -77,7 +77,8 @@ pub struct Database {
     /// Password.
     pub password: Option<String>,
     /// Database.
-    pub database: String,
+    #[serde(rename = "database")]
+    pub name: String,
 }
 
 /// secrets.yml
@@ -201,22 +202,18 @@ fn database(settings: &Settings) -> Result<Database, Error> {
         })?,
         username: rails("db_username").unwrap_or_else(|| "gitlab".to_owned()),
         password: rails("db_password"),
-        database: rails("db_database").unwrap_or_else(|| "gitlabhq_production".to_owned()),
+        name: rails("db_database").unwrap_or_else(|| "gitlabhq_production".to_owned()),
     })
 }
 
 fn redis(settings: &Settings) -> Result<BTreeMap<String, Connection>, Error> {
     let rails = |key: &str| settings.text(&["gitlab_rails", key]);
     let password = rails("redis_password").or_else(|| settings.text(&["redis", "password"]));
-    let main = match rails("redis_host") {
-        Some(host) => {
-            let port = rails("redis_port").unwrap_or_else(|| "6379".to_owned());
-            format!("redis://{host}:{port}")
-        }
-        None => {
-            let socket = rails("redis_socket");
-            format!("unix:{}", socket.unwrap_or_else(|| "/var/opt/gitlab/redis/redis.socket".to_owned()))
-        }
+    let main = if let Some(host) = rails("redis_host") {
+        format!("redis://{host}:{}", rails("redis_port").unwrap_or_else(|| "6379".to_owned()))
+    } else {
+        let socket = rails("redis_socket");
+        format!("unix:{}", socket.unwrap_or_else(|| "/var/opt/gitlab/redis/redis.socket".to_owned()))
     };
     if settings.flag(&["gitlab_rails", "redis_ssl"]) == Some(true) {
         return Err(Error::NotStoodIn("gitlab_rails['redis_ssl']".to_owned()));

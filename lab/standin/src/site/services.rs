@@ -65,17 +65,31 @@ pub fn enabled(settings: &Settings) -> BTreeSet<Service> {
     Service::ALL.into_iter().filter(wanted).collect()
 }
 
+/// Run with monitoring, unless switched off one by one.
+const MONITORING: [(&str, &str); 6] = [
+    ("alertmanager", "alertmanager"),
+    ("gitlab_exporter", "gitlab-exporter"),
+    ("node_exporter", "node-exporter"),
+    ("postgres_exporter", "postgres-exporter"),
+    ("prometheus", "prometheus"),
+    ("redis_exporter", "redis-exporter"),
+];
+
+/// Run only where switched on.
+const OPTIONAL: [(&str, &str); 8] = [
+    ("gitlab_pages", "gitlab-pages"),
+    ("registry", "registry"),
+    ("mattermost", "mattermost"),
+    ("patroni", "patroni"),
+    ("pgbouncer", "pgbouncer"),
+    ("consul", "consul"),
+    ("praefect", "praefect"),
+    ("sentinel", "sentinel"),
+];
+
 /// Services that the real package would run with these settings and that nothing stands in for.
 #[must_use]
 pub fn not_stood_in(settings: &Settings) -> Vec<&'static str> {
-    const MONITORING: [(&str, &str); 6] = [
-        ("alertmanager", "alertmanager"),
-        ("gitlab_exporter", "gitlab-exporter"),
-        ("node_exporter", "node-exporter"),
-        ("postgres_exporter", "postgres-exporter"),
-        ("prometheus", "prometheus"),
-        ("redis_exporter", "redis-exporter"),
-    ];
     let monitoring = settings.flag(&["prometheus_monitoring", "enable"]).unwrap_or(true);
     let mut names: Vec<&str> = MONITORING
         .iter()
@@ -87,16 +101,6 @@ pub fn not_stood_in(settings: &Settings) -> Vec<&'static str> {
             names.push(name);
         }
     }
-    const OPTIONAL: [(&str, &str); 8] = [
-        ("gitlab_pages", "gitlab-pages"),
-        ("registry", "registry"),
-        ("mattermost", "mattermost"),
-        ("patroni", "patroni"),
-        ("pgbouncer", "pgbouncer"),
-        ("consul", "consul"),
-        ("praefect", "praefect"),
-        ("sentinel", "sentinel"),
-    ];
     for (section, name) in OPTIONAL {
         if settings.flag(&[section, "enable"]) == Some(true) {
             names.push(name);
