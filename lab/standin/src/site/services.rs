@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Error;
-use crate::settings::Settings;
+use crate::settings::{Catalogue, Settings};
 
 /// A service under runit, as `gitlab-ctl` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,39 +110,22 @@ pub fn not_stood_in(settings: &Settings) -> Vec<&'static str> {
     names
 }
 
-const ROLES: [&str; 14] = [
-    "application_role",
-    "backup_role",
-    "consul_role",
-    "geo_primary_role",
-    "geo_secondary_role",
-    "gitaly_role",
-    "monitoring_role",
-    "pages_role",
-    "patroni_role",
-    "pgbouncer_role",
-    "postgres_role",
-    "redis_master_role",
-    "redis_replica_role",
-    "redis_sentinel_role",
-];
-
-/// Refuses roles: those that don't exist as the package does, the others because nothing stands in for a
-/// node that is less than a whole GitLab.
+/// Refuses roles: those that the version doesn't have as the package does, the others because nothing stands
+/// in for a node that is less than a whole GitLab.
 pub fn check_roles(settings: &Settings) -> Result<(), Error> {
+    let catalogue = Catalogue::for_version(settings.version());
+    let known: Vec<&String> = catalogue.sections().iter().filter(|name| name.ends_with("_role")).collect();
+    let switched = known.iter().filter(|role| settings.flag(&[role, "enable"]) == Some(true));
     let listed = settings.list(&["roles"]).unwrap_or_default();
-    let switched = ROLES
-        .iter()
-        .filter(|role| settings.flag(&[role, "enable"]) == Some(true))
-        .map(|role| (*role).to_owned());
-    for role in listed.iter().cloned().chain(switched) {
-        let known = ROLES.contains(&role.as_str()) || role == "sidekiq_role" || role == "default";
-        if !known {
-            return Err(Error::UnknownRole(role));
+    for role in listed.into_iter().chain(switched.map(|role| (*role).clone())) {
+        if role == "default" {
+            continue;
         }
-        if role != "default" {
-            return Err(Error::NotStoodIn(format!("the role `{role}`")));
-        }
+        return Err(if known.contains(&&role) {
+            Error::NotStoodIn(format!("the role `{role}`"))
+        } else {
+            Error::UnknownRole(role)
+        });
     }
     Ok(())
 }
