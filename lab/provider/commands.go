@@ -27,6 +27,8 @@ usage:
   refarch-lab inspect NAME                   what exists of deployment NAME
   refarch-lab sweep NAME [--owner SUFFIX]    remove everything of it, whoever owns it;
                                              with --owner only if SUFFIX does
+  refarch-lab create NAME HOST --image DIR --key FILE [--port PORT] [--disk DISK=GB]...
+                                             boot one host of it, as Terraform would
   refarch-lab destroy NAME HOST              end one host; its disks and its address stay
   refarch-lab --help
 
@@ -37,44 +39,63 @@ exit codes: 0 done, 1 failed, 2 usage, 4 not Linux, not root or a program is mis
             9 refused (another work directory owns it), 11 something is left
 `
 
+// command is one of the program's commands: how many names it takes, its flags, and what it does.
+type command struct {
+	names int
+	flags func(*flag.FlagSet)
+	run   func(ctx context.Context, names []string) int
+}
+
+func commands() map[string]command {
+	var owner string
+	var wanted creation
+	return map[string]command{
+		"inspect": {names: 1, run: func(ctx context.Context, names []string) int { return inspect(ctx, names[0]) }},
+		"sweep": {
+			names: 1,
+			flags: func(flags *flag.FlagSet) { flags.StringVar(&owner, "owner", "", "") },
+			run:   func(ctx context.Context, names []string) int { return sweep(ctx, names[0], owner) },
+		},
+		"create": {
+			names: 2,
+			flags: wanted.declare,
+			run:   func(ctx context.Context, names []string) int { return create(ctx, names[0], names[1], wanted) },
+		},
+		"destroy": {names: 2, run: func(ctx context.Context, names []string) int { return destroy(ctx, names[0], names[1]) }},
+	}
+}
+
 func runCommand(arguments []string) int {
-	command, rest := arguments[0], arguments[1:]
-	switch command {
-	case "inspect", "sweep", "destroy":
-	case "--help", "-h", "help":
+	name, rest := arguments[0], arguments[1:]
+	if name == "--help" || name == "-h" || name == "help" {
 		fmt.Print(usage)
 		return exitOK
-	default:
-		return misused(fmt.Sprintf("there is no command `%s`", command))
 	}
-	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	chosen, ok := commands()[name]
+	if !ok {
+		return misused(fmt.Sprintf("there is no command `%s`", name))
+	}
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(os.Stderr)
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
-	owner := ""
-	if command == "sweep" {
-		flags.StringVar(&owner, "owner", "", "")
+	if chosen.flags != nil {
+		chosen.flags(flags)
 	}
 	names, err := parse(flags, rest)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
 	if err != nil {
 		return exitUsage
 	}
-	wanted := map[string]int{"inspect": 1, "sweep": 1, "destroy": 2}[command]
-	if len(names) != wanted {
-		return misused(fmt.Sprintf("`%s` takes %d name(s), and %d are given", command, wanted, len(names)))
+	if len(names) != chosen.names {
+		return misused(fmt.Sprintf("`%s` takes %d name(s), and %d are given", name, chosen.names, len(names)))
 	}
 	if err := host.CheckMachine(); err != nil {
 		fmt.Fprintln(os.Stderr, "refarch-lab:", err)
 		return exitEnvironment
 	}
-	ctx := context.Background()
-	switch command {
-	case "inspect":
-		return inspect(ctx, names[0])
-	case "sweep":
-		return sweep(ctx, names[0], owner)
-	default:
-		return destroy(ctx, names[0], names[1])
-	}
+	return chosen.run(context.Background(), names)
 }
 
 // parse reads flags wherever they stand, before or behind the names.
@@ -117,8 +138,11 @@ func sweep(ctx context.Context, name, owner string) int {
 }
 
 func destroy(ctx context.Context, name, node string) int {
-	lab := host.Open()
-	if err := lab.DestroyHost(ctx, name, node); err != nil {
+	deployment, err := host.Open().Adopted(name)
+	if err != nil {
+		return failed(err)
+	}
+	if err := deployment.DestroyHost(ctx, node); err != nil {
 		return failed(err)
 	}
 	return inspect(ctx, name)
@@ -135,13 +159,8 @@ func answer(value any, code int) int {
 
 func failed(err error) int {
 	fmt.Fprintln(os.Stderr, "refarch-lab:", err)
-	var problem *host.Problem
-	switch {
-	case host.IsOwned(err):
+	if host.IsOwned(err) {
 		return exitRefused
-	case errors.As(err, &problem):
-		return exitFailed
-	default:
-		return exitFailed
 	}
+	return exitFailed
 }

@@ -190,13 +190,23 @@ func TestTheNextApplyTakesOverWhatAKilledTerraformMade(t *testing.T) {
 	_ = apply.Wait()
 	// The provider ends by itself, after it has made what it was making.
 	w.waitUntil("the provider has ended", func() bool { return len(w.processesHere()) == 0 })
-	if recorded := w.terraform(0, "state", "list"); strings.Contains(recorded, "lab_host") {
-		t.Logf("some hosts were recorded before the kill:\n%s", recorded)
+	made := map[string]int{}
+	recorded, _ := w.tryTerraform("state", "list")
+	for _, one := range w.inspect().Hosts {
+		if one.Running && !strings.Contains(recorded, one.Name+`"]`) {
+			made[one.Name] = one.Process
+		}
+	}
+	if len(made) == 0 {
+		t.Fatal("the kill came too late: terraform had recorded every host that runs")
 	}
 	w.apply("-var=hosts=4")
 	for _, one := range w.inspect().Hosts {
 		if !one.Running {
 			t.Errorf("%s does not run", one.Name)
+		}
+		if process, ok := made[one.Name]; ok && process != one.Process {
+			t.Errorf("%s was made anew instead of being taken over", one.Name)
 		}
 	}
 	w.ssh("true")
@@ -276,4 +286,37 @@ func TestAHostShutsDownCleanBeforeItIsReplaced(t *testing.T) {
 		t.Errorf("the data disk holds %q", got)
 	}
 	w.destroy()
+}
+
+func TestPeopleCanCreateAndDestroyOneHost(t *testing.T) {
+	w := newWorld(t)
+	program := filepath.Join(w.cache, "lab", "bin", "refarch-lab")
+	disk := w.node() + "-data"
+	w.run(program, "create", w.name, w.node(), "--image", filepath.Join(w.cache, "lab", "image"),
+		"--key", filepath.Join(w.folder, "id.pub"), "--port", "2222", "--disk", disk+"=1")
+	w.ssh("test -b /dev/refarch/" + disk)
+	w.run(program, "destroy", w.name, w.node())
+	if found := w.inspect(); len(found.Hosts) != 0 || len(found.Disks) != 1 || !found.Disks[0].Present {
+		t.Errorf("after destroy there is %+v", found)
+	}
+	w.run(program, "sweep", w.name)
+	w.wantNothingLeft()
+}
+
+func TestDestroyRemovesWhatIsLeftOfTheDead(t *testing.T) {
+	for what, ruin := range map[string]func(*world){
+		"host": func(*world) {},
+		"host and its network": func(w *world) {
+			w.run("ip", "netns", "delete", "refarch."+w.name)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.apply()
+			must(t, syscall.Kill(w.inspect().Hosts[0].Process, syscall.SIGKILL))
+			w.waitUntil("the host is dead", func() bool { return !w.inspect().Hosts[0].Running })
+			ruin(w)
+			w.destroy()
+		})
+	}
 }

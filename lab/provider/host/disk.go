@@ -157,7 +157,7 @@ func (d *Deployment) DestroyDisk(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return d.lab.forgetIfEmpty(ctx, d.Name)
+	return d.settle(ctx)
 }
 
 // attachLoop gives a disk's file a block device, the one it has if it has one.

@@ -280,24 +280,40 @@ func (d *Deployment) DestroyHost(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return d.lab.forgetIfEmpty(ctx, d.Name)
+	return d.settle(ctx)
 }
 
-// DestroyHost ends a host of a deployment in its owner's name, for people at the machine.
-func (l *Lab) DestroyHost(ctx context.Context, deployment, name string) error {
-	owner, err := l.owner(deployment)
+// settle ends each destruction. A host that died is unknown to Terraform from the next reading on, so nobody
+// asks for its destruction; what is left of it goes when the deployment's network is gone, without which no
+// host can be in the making.
+func (d *Deployment) settle(ctx context.Context) error {
+	if namespaceExists(namespace(d.Name)) {
+		return nil
+	}
+	r, err := d.view()
 	if err != nil {
 		return err
 	}
-	if owner == nil {
-		return &Problem{
-			Summary: fmt.Sprintf("there is no deployment `%s`", deployment),
-			Detail:  "nothing is recorded of it on this machine. `refarch-lab inspect` says what exists of a name.",
+	for name := range r.Hosts {
+		if !d.lab.running(d.Name, name) {
+			if err := d.lab.clearHost(ctx, d.Name, name); err != nil {
+				return err
+			}
 		}
 	}
-	owned, err := l.Deployment(deployment, *owner)
+	err = d.change(ctx, func(r *record) error {
+		for name := range r.Hosts {
+			if !d.lab.running(d.Name, name) {
+				delete(r.Hosts, name)
+			}
+		}
+		if len(r.Hosts) == 0 && len(r.Disks) == 0 {
+			r.Network = nil
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	return owned.DestroyHost(ctx, name)
+	return d.lab.forgetIfEmpty(ctx, d.Name)
 }

@@ -105,6 +105,23 @@ func (l *Lab) Deployment(name string, owner Owner) (*Deployment, error) {
 	return &Deployment{lab: l, Name: name, Owner: owner}, nil
 }
 
+// Adopted returns the handle of a deployment in its owner's name, for people at the machine. A name that
+// nobody holds gets an owner of its own: the folder that they work in.
+func (l *Lab) Adopted(name string) (*Deployment, error) {
+	owner, err := l.owner(name)
+	if err != nil {
+		return nil, err
+	}
+	if owner == nil {
+		folder, err := os.Getwd()
+		if err != nil {
+			return nil, err
+		}
+		owner = &Owner{Suffix: newSerial()[:6], WorkDirectory: folder}
+	}
+	return l.Deployment(name, *owner)
+}
+
 // Problem is a failure that the user can do something about.
 type Problem struct {
 	Summary string

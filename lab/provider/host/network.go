@@ -277,16 +277,7 @@ func (d *Deployment) DestroyNetwork(ctx context.Context) error {
 	if err := removeNamespace(ctx, namespace(d.Name)); err != nil {
 		return err
 	}
-	err = d.change(ctx, func(r *record) error {
-		if len(r.Hosts) == 0 && len(r.Disks) == 0 {
-			r.Network = nil
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return d.lab.forgetIfEmpty(ctx, d.Name)
+	return d.settle(ctx)
 }
 
 // connect plugs a host's namespace into the bridge, whatever of it is missing.
