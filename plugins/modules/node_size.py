@@ -79,7 +79,7 @@ def main():
     )
     wanted = module.params["wanted"]
     if wanted["simulated"]:
-        module.exit_json(changed=False, skipped=True, msg=f"size is simulated: {wanted['simulated']}")
+        module.exit_json(changed=False, skipped=True, msg=wanted["simulated"])
     found = dict(module.params["found"], root_disk_gb=root_disk_gb())
     short = shortfalls(found, wanted)
     if short:

@@ -164,17 +164,29 @@ def read_services(services=SERVICES):
     return [read_service(name, now, services) for name in names]
 
 
-def parse_blkid(rc, out):
-    """Signature and UUID from `blkid -p -o export`. A partition table counts, and so does what blkid can't tell."""
+def parse_blkid(rc, out, listed):
+    """Signature and UUID from `blkid -p -o export`, with what `wipefs` lists as the second opinion on an empty disk.
+
+    A partition table counts, and so does what blkid can't decide. For that the manual promises exit code 8, but
+    util-linux 2.41 gives 2, the code of an empty disk (measured on Debian 13), and an empty disk is formatted.
+    """
+    if rc == 8 or (rc == 2 and listed):
+        return "ambivalent", None
     if rc == 2:
         return None, None
-    if rc == 8:
-        return "ambivalent", None
     if rc != 0:
         raise Unreadable(f"`blkid -p` ended with {rc}")
     found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
     signature = "+".join(found[key] for key in ("TYPE", "PTTYPE") if key in found)
-    return (signature or None), found.get("UUID")
+    return (signature or "unknown"), found.get("UUID")
+
+
+def list_signatures(path):
+    """Every signature that wipefs finds; without `--all` it only lists."""
+    rc, out, err = run("wipefs", "--noheadings", "--output", "TYPE", path)
+    if rc != 0:
+        raise Unreadable(f"`wipefs` can't list what data disk {path} holds: {err.strip()}")
+    return out.split()
 
 
 def parse_marker(text):
@@ -231,7 +243,7 @@ def read_disk(disk):
         return state
     probe_readable(path)
     rc, out, _ = run("blkid", "-p", "-o", "export", path)
-    signature, uuid = parse_blkid(rc, out)
+    signature, uuid = parse_blkid(rc, out, list_signatures(path))
     number = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         mounted = parse_mountinfo(file.read(), number, mount)

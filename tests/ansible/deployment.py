@@ -69,11 +69,11 @@ class Deployment:
             "gitlab_node_data_disks": [
                 {"name": "data", "path": "/dev/refarch/data", "size_gb": 1, "mount": "/var/opt/gitlab", "expected_uuid": None}
             ],
-            "gitlab_node_machine": {"vcpu": 8, "memory_gb": 16, "root_disk_gb": 50, "simulated": "a test's host"},
+            "gitlab_node_machine": {"vcpu": 8, "memory_gb": 16, "root_disk_gb": 50, "simulated": "size is simulated by a test"},
             "gitlab_node_health": {
                 "url": f"https://{FQDN}/-/readiness?all=1",
                 "resolve": f"{FQDN}:443:127.0.0.1",
-                "ca": "/etc/gitlab/trusted-certs/refarch-ca.crt",
+                "ca": f"/etc/gitlab/ssl/{FQDN}.ca.crt",
             },
             "gitlab_node_health_timeout_s": 20,
         }
@@ -145,12 +145,12 @@ def make_certificates(folder: Path) -> None:
     name = folder / FQDN
     ca_key, request = folder / "ca.key", folder / "request"
     run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test CA", "-keyout", ca_key,
-        "-out", folder / "ca.crt")  # fmt: skip
+        "-out", f"{name}.ca.crt")  # fmt: skip
     run("openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={FQDN}", "-addext", f"subjectAltName=DNS:{FQDN}",
         "-keyout", f"{name}.key", "-out", request)  # fmt: skip
-    run("openssl", "x509", "-req", "-in", request, "-CA", folder / "ca.crt", "-CAkey", ca_key, "-CAcreateserial", "-days", "2",
+    run("openssl", "x509", "-req", "-in", request, "-CA", f"{name}.ca.crt", "-CAkey", ca_key, "-CAcreateserial", "-days", "2",
         "-copy_extensions", "copy", "-out", f"{name}.crt")  # fmt: skip
-    for leftover in (ca_key, request, folder / "ca.srl"):
+    for leftover in (ca_key, request, Path(f"{name}.ca.srl")):
         leftover.unlink(missing_ok=True)
 
 

@@ -57,14 +57,33 @@ class Host:
     def _make(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="refarch-roles-"))
         self.cleanup.callback(shutil.rmtree, self.folder)
-        for part in ("upper", "work", "merged"):
-            (self.folder / part).mkdir()
         self.root = self.folder / "merged"
-        layers = f"lowerdir={rootfs()},upperdir={self.folder}/upper,workdir={self.folder}/work"
-        run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
-        self.cleanup.callback(run, "umount", self.root)
+        self.cleanup.callback(self._unmount)
+        self._mount()
         self._network()
         self._disk()
+        self._access()
+        self.cleanup.callback(self.stop)
+        self.boot()
+
+    def _mount(self) -> None:
+        for part in ("upper", "work", "merged"):
+            (self.folder / part).mkdir()
+        layers = f"lowerdir={rootfs()},upperdir={self.folder}/upper,workdir={self.folder}/work"
+        run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
+
+    def _unmount(self) -> None:
+        if self.root.is_mount():
+            run("umount", self.root)
+
+    def replace(self) -> None:
+        """Another host in its place, with the same data disk and address."""
+        self.stop()
+        self._unmount()
+        for part in ("upper", "work", "merged"):
+            shutil.rmtree(self.folder / part)
+        (self.folder / "known_hosts").unlink()
+        self._mount()
         self._access()
         self.boot()
 
@@ -91,7 +110,8 @@ class Host:
 
     def _access(self) -> None:
         key = self.folder / "key"
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        if not key.exists():
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
         home = self.root / "root" / ".ssh"
         home.mkdir(mode=0o700, exist_ok=True)
         (home / "authorized_keys").write_text((self.folder / "key.pub").read_text())
@@ -117,7 +137,6 @@ class Host:
             self.nspawn = subprocess.Popen(
                 argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self.cleanup.callback(self.stop)
         end = time.monotonic() + 60
         while self.ssh("true", check=False).returncode:
             if time.monotonic() > end or self.nspawn.poll() is not None:

@@ -81,7 +81,7 @@ class Callback(unittest.TestCase):
         self.assertEqual(self.of("Change something")["uuid"], start["uuid"])
 
     def test_a_skip_carries_its_reason_when_it_has_one(self):
-        self.assertEqual(self.of("Skip with a reason")["msg"], "size is simulated: a test's host")
+        self.assertEqual(self.of("Skip with a reason")["msg"], "size is simulated by a test")
         self.assertNotIn("msg", self.of("Skip without a reason"))
 
     def test_failures(self):

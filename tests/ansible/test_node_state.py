@@ -77,17 +77,24 @@ class Services(unittest.TestCase):
 
 class Disks(unittest.TestCase):
     def test_blkid(self):
-        self.assertEqual(node_state.parse_blkid(0, "DEVNAME=/dev/x\nUUID=ab-cd\nTYPE=ext4\n"), ("ext4", "ab-cd"))
-        self.assertEqual(node_state.parse_blkid(2, ""), (None, None))
-        self.assertEqual(node_state.parse_blkid(8, ""), ("ambivalent", None))
+        out = "DEVNAME=/dev/x\nUUID=ab-cd\nTYPE=ext4\n"
+        self.assertEqual(node_state.parse_blkid(0, out, ["ext4"]), ("ext4", "ab-cd"))
+        self.assertEqual(node_state.parse_blkid(2, "", []), (None, None))
+        self.assertEqual(node_state.parse_blkid(8, "", ["ext4", "squashfs"]), ("ambivalent", None))
+
+    def test_nothing_found_is_believed_only_if_nothing_is_listed(self):
+        self.assertEqual(node_state.parse_blkid(2, "", ["ext4", "squashfs"]), ("ambivalent", None))
 
     def test_a_partition_table_is_a_signature(self):
-        self.assertEqual(node_state.parse_blkid(0, "DEVNAME=/dev/x\nPTTYPE=gpt\n"), ("gpt", None))
-        self.assertEqual(node_state.parse_blkid(0, "TYPE=ext4\nUUID=u\nPTTYPE=dos\n"), ("ext4+dos", "u"))
+        self.assertEqual(node_state.parse_blkid(0, "DEVNAME=/dev/x\nPTTYPE=gpt\n", ["gpt"]), ("gpt", None))
+        self.assertEqual(node_state.parse_blkid(0, "TYPE=ext4\nUUID=u\nPTTYPE=dos\n", []), ("ext4+dos", "u"))
+
+    def test_an_answer_without_a_type_is_no_empty_disk(self):
+        self.assertEqual(node_state.parse_blkid(0, "DEVNAME=/dev/x\n", []), ("unknown", None))
 
     def test_what_blkid_can_not_do_is_no_empty_disk(self):
         with self.assertRaises(node_state.Unreadable):
-            node_state.parse_blkid(4, "")
+            node_state.parse_blkid(4, "", [])
 
     def test_mountinfo(self):
         text = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 7:0 / /var/opt/git\\040lab rw - ext4 /dev/x rw\n"
