@@ -19,7 +19,7 @@ demo: build lab ansible ## Bring up a proven 1k on this machine (root; the packa
 
 .PHONY: demo-down
 demo-down: build ## Remove what `make demo` made
-	$(REFARCH) destroy $(SPEC) --yes --confirm demo
+	$(REFARCH) destroy $(SPEC) --confirm demo
 
 .PHONY: build
 build: ## Build refarch
@@ -31,8 +31,21 @@ lab: ## Build the lab: image, Terraform provider, stand-in packages (into the ca
 
 .PHONY: ansible
 ansible: build ## Install the pinned ansible-core into the cache folder
+	tests/system openssh-client=ssh
 	$(REFARCH) tools install
 
 .PHONY: test
-test: ## Run every test that fits into a coffee break (root, for the lab)
+test: ## Run every test (root, for the lab)
 	tests/run
+
+.PHONY: bench
+bench: ## Measure what the design has budgets for (root, for the lab)
+	tests/bench
+
+.PHONY: soak
+soak: ## Run what takes too long for `make test`: the end-to-end tests, over and over
+	for round in 1 2 3; do tests/run hosts standin end-to-end || exit 1; done
+
+.PHONY: clean
+clean: ## Remove what was built here; the cache folder stays
+	cargo clean

@@ -1,10 +1,11 @@
 //! `refarch destroy`: removes everything that was made.
 
-use std::io::{self, Write as _};
+use std::fmt::Write as _;
 
 use camino::Utf8PathBuf;
 
-use super::{Failure, Output, Session};
+use super::session::Ending;
+use super::{Failure, Session};
 use crate::exit::ExitCode;
 use crate::run::{self, Consent, World};
 
@@ -21,28 +22,26 @@ pub struct Args {
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
         let spec = self.spec.clone();
-        session.run(&spec, async |world| self.work(session, world).await).await
+        session.run(&spec, async |world| self.work(world).await).await
     }
 
-    async fn work(self, session: &Session, world: &mut World) -> Result<ExitCode, Failure> {
+    async fn work(self, world: &mut World) -> Result<Ending, Failure> {
         let consent = Consent { yes: false, name: self.confirm };
         let destroyed = run::destroy(world, &consent).await?;
         let mut text = String::new();
         for left in &destroyed.left {
-            text.push_str(&format!("left behind: {}: {}\n", left.what, left.why));
+            let _ = writeln!(text, "left behind: {}: {}", left.what, left.why);
         }
         if destroyed.left.is_empty() {
-            text.push_str(&format!("{} is removed\n", world.deployment.name));
+            let _ = writeln!(text, "{} is removed", world.deployment.name);
         }
         if let Some(path) = &destroyed.kept {
-            text.push_str(&format!(
-                "its secrets are kept in `{path}`: its backups can't be restored without them\n"
-            ));
+            let _ = writeln!(
+                text,
+                "its secrets are kept in `{path}`: its backups can't be restored without them"
+            );
         }
-        if session.output == Output::Text {
-            // Where nobody listens any more there is nobody to tell.
-            let _ = io::stdout().write_all(text.as_bytes());
-        }
-        Ok(if destroyed.left.is_empty() { ExitCode::Ok } else { ExitCode::LeftBehind })
+        let exit = if destroyed.left.is_empty() { ExitCode::Ok } else { ExitCode::LeftBehind };
+        Ok(Ending { exit, text })
     }
 }

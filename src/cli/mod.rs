@@ -47,10 +47,9 @@ enum Command {
     Verify(verify::Args),
     Destroy(destroy::Args),
     Render(render::Args),
-    /// Check specs; touch nothing.
     Validate(validate::Args),
     /// Print the JSON Schema of specs.
-    Schema(schema::Args),
+    Schema,
     Tools(tools::Args),
 }
 
@@ -68,7 +67,7 @@ impl Cli {
             Command::Destroy(args) => args.run(&session).await,
             Command::Render(args) => args.run(&session).await,
             Command::Validate(args) => Ok(args.run()),
-            Command::Schema(args) => Ok(args.run()),
+            Command::Schema => Ok(schema::run()),
             Command::Tools(args) => Ok(args.run(session.interrupts).await?),
         }
     }

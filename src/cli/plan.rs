@@ -1,11 +1,11 @@
 //! `refarch plan`: shows what `up` would change, and changes nothing.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
 use camino::Utf8PathBuf;
 
-use super::{Failure, Output, Session};
+use super::session::Ending;
+use super::{Failure, Session};
 use crate::exit::ExitCode;
 use crate::rollout::Decision;
 use crate::run::{self, PlanOutcome};
@@ -26,12 +26,9 @@ impl Args {
         session
             .run(&self.spec, async |world| {
                 let outcome = run::plan(world).await?;
-                if session.output == Output::Text {
-                    // Where nobody listens any more there is nobody to tell.
-                    let _ = io::stdout().write_all(text(&outcome).as_bytes());
-                }
                 let tell = self.detailed_exitcode && outcome.has_changes();
-                Ok(if tell { ExitCode::PlanHasChanges } else { ExitCode::Ok })
+                let exit = if tell { ExitCode::PlanHasChanges } else { ExitCode::Ok };
+                Ok(Ending { exit, text: text(&outcome) })
             })
             .await
     }

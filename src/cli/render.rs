@@ -1,10 +1,9 @@
 //! `refarch render`: writes the files that `up` would use, for review.
 
-use std::io::{self, Write as _};
-
 use camino::Utf8PathBuf;
 
-use super::{Failure, Output, Session};
+use super::session::Ending;
+use super::{Failure, Session};
 use crate::exit::ExitCode;
 use crate::run;
 
@@ -24,11 +23,7 @@ impl Args {
         session
             .run(&self.spec, async |world| {
                 let count = run::render_to(world, &self.to).await?;
-                if session.output == Output::Text {
-                    // Where nobody listens any more there is nobody to tell.
-                    let _ = writeln!(io::stdout(), "{count} files in `{}`", self.to);
-                }
-                Ok(ExitCode::Ok)
+                Ok(Ending { exit: ExitCode::Ok, text: format!("{count} files in `{}`\n", self.to) })
             })
             .await
     }

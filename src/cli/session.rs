@@ -1,6 +1,6 @@
 //! What the commands that make a run have in common: open it, run it, close it, say how it ended.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Instant;
 
 use camino::Utf8Path;
@@ -11,6 +11,15 @@ use crate::exit::ExitCode;
 use crate::process::{Ambient, Interrupts};
 use crate::report::{JsonLines, Plain, Style};
 use crate::run::{Request, World};
+
+/// How a run ended, and its last words for people.
+#[derive(Debug)]
+pub struct Ending {
+    /// The exit code.
+    pub exit: ExitCode,
+    /// What is printed on standard output once the run is closed, unless it is to be JSON.
+    pub text: String,
+}
 
 /// What the program was started with.
 #[derive(Clone, Debug)]
@@ -31,7 +40,7 @@ impl Session {
     pub async fn run(
         &self,
         spec: &Utf8Path,
-        work: impl AsyncFnOnce(&mut World) -> Result<ExitCode, Failure>,
+        work: impl AsyncFnOnce(&mut World) -> Result<Ending, Failure>,
     ) -> Result<ExitCode, Failure> {
         let parsed = spec_file::read(spec)?;
         let began = Instant::now();
@@ -48,9 +57,14 @@ impl Session {
             world.events.warn(warning.to_string(), Some(warning.advice().to_owned()));
         }
         let result = work(&mut world).await.map_err(|failure| self.interrupted(failure));
-        let exit = result.as_ref().map_or_else(|failure| failure.exit, |exit| *exit);
+        let exit = result.as_ref().map_or_else(|failure| failure.exit, |ending| ending.exit);
         world.close(exit.code(), began.elapsed().as_secs_f64());
-        result
+        let Ending { exit, text } = result?;
+        if self.output == Output::Text {
+            // Where nobody listens any more there is nobody to tell.
+            let _ = io::stdout().write_all(text.as_bytes());
+        }
+        Ok(exit)
     }
 
     /// How text for people looks on standard output.

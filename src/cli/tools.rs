@@ -9,7 +9,7 @@ use crate::events::Sender;
 use crate::exit::ExitCode;
 use crate::process::{self, Ambient, Interrupts, Parts, Redactor, Runner};
 
-/// What `refarch tools` is asked.
+/// Install the tools that refarch drives.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -1,13 +1,12 @@
 //! `refarch up`: makes the deployment, or finishes it, and proves it.
 
-use std::io;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use camino::Utf8PathBuf;
-
-use super::{Failure, Output, Session};
+use super::session::Ending;
+use super::{Failure, Session};
 use crate::checks::{Level, Outcome};
 use crate::exit::ExitCode;
-use crate::report::Summary;
+use crate::report::{self, Summary};
 use crate::run::{self, Consent, Done, Until, UpOptions, World};
 
 /// Make the deployment, or finish it, and prove it.
@@ -35,7 +34,7 @@ impl Args {
         session.run(&spec, async |world| self.work(session, world).await).await
     }
 
-    async fn work(self, session: &Session, world: &mut World) -> Result<ExitCode, Failure> {
+    async fn work(self, session: &Session, world: &mut World) -> Result<Ending, Failure> {
         let options = UpOptions {
             until: self.until,
             consent: Consent { yes: self.yes, name: None },
@@ -45,10 +44,7 @@ impl Args {
         if let (Some(verdict), Some(path)) = (&done.verdict, &self.json) {
             super::verify::write_verdict(path, verdict)?;
         }
-        if session.output == Output::Text {
-            summarize(session, world, &self.spec, &done);
-        }
-        Ok(exit_code(&done))
+        Ok(Ending { exit: exit_code(&done), text: summary(session, world, &self.spec, &done) })
     }
 }
 
@@ -60,8 +56,7 @@ pub(super) fn exit_code(done: &Done) -> ExitCode {
     }
 }
 
-/// The last words of a run, on standard output.
-pub(super) fn summarize(session: &Session, world: &World, spec: &Utf8PathBuf, done: &Done) {
+fn summary(session: &Session, world: &World, spec: &Utf8Path, done: &Done) -> String {
     let again = format!("refarch verify {spec}");
     let up = format!("refarch up {spec}");
     let destroy = format!("refarch destroy {spec}");
@@ -82,6 +77,10 @@ pub(super) fn summarize(session: &Session, world: &World, spec: &Utf8PathBuf, do
         logs: world.run.folder.as_str(),
         next: &next,
     };
-    // Where nobody listens any more there is nobody to tell.
-    let _ = summary.print(&mut io::stdout(), session.style());
+    let style = session.style();
+    let mut text = String::new();
+    if let Some(verdict) = done.verdict.as_ref().filter(|verdict| verdict.outcome() != Outcome::Pass) {
+        text.push_str(&report::verdict_text(verdict, style));
+    }
+    text + &summary.text(style)
 }

@@ -9,7 +9,7 @@ use super::spec_file::{self, Unusable};
 use crate::exit::ExitCode;
 use crate::spec::Spec;
 
-/// What `refarch validate` is asked.
+/// Check specs; touch nothing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The specs to check.

@@ -1,10 +1,9 @@
 //! `refarch verify`: checks a deployment.
 
-use std::io;
-
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Failure, Output, Session};
+use super::session::Ending;
+use super::{Failure, Session};
 use crate::checks::{Level, Verdict};
 use crate::exit::ExitCode;
 use crate::report;
@@ -29,18 +28,13 @@ impl Args {
         session.run(&spec, async |world| self.work(session, world).await).await
     }
 
-    async fn work(self, session: &Session, world: &mut World) -> Result<ExitCode, Failure> {
+    async fn work(self, session: &Session, world: &mut World) -> Result<Ending, Failure> {
         let done = run::verify(world, self.level).await?;
-        if let Some(verdict) = &done.verdict {
-            if let Some(path) = &self.json {
-                write_verdict(path, verdict)?;
-            }
-            if session.output == Output::Text {
-                // Where nobody listens any more there is nobody to tell.
-                let _ = report::print_verdict(&mut io::stdout(), verdict, session.style());
-            }
+        if let (Some(verdict), Some(path)) = (&done.verdict, &self.json) {
+            write_verdict(path, verdict)?;
         }
-        Ok(super::up::exit_code(&done))
+        let text = done.verdict.as_ref().map(|verdict| report::verdict_text(verdict, session.style()));
+        Ok(Ending { exit: super::up::exit_code(&done), text: text.unwrap_or_default() })
     }
 }
 

@@ -24,9 +24,10 @@ pub fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-/// Writes the root module and its values.
-pub fn write_terraform(world: &World, tree: &Tree) -> Result<(), Error> {
-    write(world, tree.iter().filter(|(path, _)| path.starts_with("terraform")))
+/// Writes what is known without addresses. What is bound already stays as it is until they are known again.
+pub fn write_unbound(world: &World, tree: &Tree) -> Result<(), Error> {
+    let is_bound = world.workdir.ansible().join("ssh_config").exists();
+    write(world, tree.iter().filter(|(path, _)| !is_bound || path.starts_with("terraform")))
 }
 
 fn write<'a>(world: &World, files: impl Iterator<Item = (&'a Utf8Path, &'a [u8])>) -> Result<(), Error> {

@@ -12,7 +12,6 @@ use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
 use crate::process::{Command, Quiet, Stdout};
 use crate::rollout::{Decision, NodeState, Question, Rollout, Wanted, added_by_node, decide, differences};
-use crate::workdir::DataDisk;
 
 /// What each node is, and what is to happen to it.
 #[derive(Debug)]
@@ -159,8 +158,7 @@ fn take_shared_secrets(world: &mut World, node: &NodeName) -> Result<(), Error> 
 fn record_disks(world: &mut World, states: &BTreeMap<NodeName, NodeState>) -> Result<(), Error> {
     for (node, state) in states {
         for disk in state.data_disks.iter().filter(|disk| disk.uuid.is_some()) {
-            let known =
-                world.secrets.data_disks.entry(disk_key(node, &disk.name)).or_insert_with(DataDisk::default);
+            let known = world.secrets.data_disks.entry(disk_key(node, &disk.name)).or_default();
             known.uuid.clone_from(&disk.uuid);
         }
     }

@@ -27,12 +27,11 @@ pub async fn go_on(consent: &Consent, question: &str, interrupts: &Interrupts) -
 /// Asks for the deployment's name before it is destroyed; a yes is not enough.
 pub async fn destroy(consent: &Consent, name: &str, interrupts: &Interrupts) -> Result<(), Error> {
     let help = format!("answer beforehand with `--confirm {name}`");
-    let answer = match &consent.name {
-        Some(answer) => answer.clone(),
-        None => {
-            let question = format!("This removes every node of `{name}` and all its data. Type its name: ");
-            ask(&question, &help, interrupts).await?
-        }
+    let answer = if let Some(answer) = &consent.name {
+        answer.clone()
+    } else {
+        let question = format!("This removes every node of `{name}` and all its data. Type its name: ");
+        ask(&question, &help, interrupts).await?
     };
     if answer.trim() == name { Ok(()) } else { Err(Error::Declined) }
 }

@@ -12,7 +12,7 @@ use crate::process::{Command, Quiet, Stdout};
 use crate::render::{Access, Bound};
 
 /// How long a node that was just made may take to answer.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Pins the key of each node that has none, and compares all others. `made` are the nodes that this
@@ -22,9 +22,10 @@ pub async fn pin(world: &World, bound: &Bound, made: &BTreeSet<NodeName>) -> Res
     let known = fs_err::read_to_string(&path).unwrap_or_default();
     let mut pins: Vec<String> = Vec::new();
     for (node, access) in &bound.access {
-        let pinned: BTreeSet<&str> = match made.contains(node) {
-            true => BTreeSet::new(),
-            false => known.lines().filter(|line| host(line) == node.as_str()).collect(),
+        let pinned: BTreeSet<&str> = if made.contains(node) {
+            BTreeSet::new()
+        } else {
+            known.lines().filter(|line| host(line) == node.as_str()).collect()
         };
         let found = scan(world, node, access).await?;
         // A node may stop offering one kind of key; what it offers must be what was pinned.

@@ -48,12 +48,11 @@ pub fn ensure_certificates(
         let issued = Issued::read(&known.certificate, known.key.clone())?;
         (!issued.ends_soon(today)).then_some(issued)
     };
-    let authority = match kept(store, AUTHORITY) {
-        Some(authority) => authority,
-        None => {
-            store.certificates.clear();
-            secrets::authority(deployment, today)?
-        }
+    let authority = if let Some(authority) = kept(store, AUTHORITY) {
+        authority
+    } else {
+        store.certificates.clear();
+        secrets::authority(deployment, today)?
     };
     if kept(store, host).is_none() {
         let issued = secrets::certificate(&authority, host, today)?;

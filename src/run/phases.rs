@@ -100,7 +100,8 @@ pub(super) async fn phase<T>(
 
 /// Makes the deployment, or finishes it, and proves it.
 pub async fn up(world: &mut World, options: &UpOptions) -> Result<Done, PhaseFailed> {
-    let stop = |phase, at| (options.until <= at).then(|| Done { stopped_after: Some(phase), verdict: None });
+    let stop =
+        |phase, at| (options.until <= at).then_some(Done { stopped_after: Some(phase), verdict: None });
     let mut consent = options.consent.clone();
     let tools = phase(world, Phase::Preflight, async |world| preflight::check(world).await).await?;
     if let Some(done) = stop(Phase::Preflight, Until::Preflight) {
@@ -170,8 +171,7 @@ pub async fn render_to(world: &mut World, folder: &Utf8Path) -> Result<usize, Ph
 async fn render(world: &mut World) -> Result<(), Error> {
     world.decide_secrets().await?;
     let tree = world.render(None)?;
-    // What is bound already stays as it is until the nodes' addresses are known again.
-    bind::write_terraform(world, &tree)
+    bind::write_unbound(world, &tree)
 }
 
 async fn provision(

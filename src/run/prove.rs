@@ -11,7 +11,12 @@ use crate::report;
 /// Asks everything of a level.
 pub async fn verify(world: &World, bound: &Bound, level: Level) -> Result<Verdict, Error> {
     let target = target(world, bound)?;
-    let verdict = checks::verify(&target, &Options { level, ..Options::default() }, &world.runner).await;
+    let options = Options { level, ..Options::default() };
+    let verdict = tokio::select! {
+        verdict = checks::verify(&target, &options, &world.runner) => verdict,
+        // What asks a node ends by itself within seconds.
+        _ = world.interrupts.beyond(0) => return Err(Error::Interrupted),
+    };
     world.workdir.write_private(&world.run.report(), report::verdict_json(&verdict))?;
     Ok(verdict)
 }

@@ -10,6 +10,10 @@ use super::diagnostic::Raw;
 use crate::events::{Changes, Kind, ResourceStatus, Sender, Severity};
 use crate::process::{Observer, Source};
 
+/// What Terraform warns of when providers come from this machine. refarch writes the lock file anew in every
+/// run, so there is nothing that a user could do about it.
+const THIS_MACHINE_ONLY: &str = "Incomplete lock file information for providers";
+
 /// A line that means something here; types that are not known are as good as none.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -91,6 +95,9 @@ impl Ui {
     /// Takes a diagnostic, and tells of it.
     pub fn diagnose(&mut self, raw: Raw) {
         let diagnostic = raw.located(&self.dir);
+        if diagnostic.severity == Severity::Warning && diagnostic.summary == THIS_MACHINE_ONLY {
+            return;
+        }
         self.events.send(Kind::Diagnostic {
             tool: "terraform".into(),
             severity: diagnostic.severity,
