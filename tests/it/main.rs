@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that meets the unexpected must fail")]
 
+mod rooms;
 mod spec;
 mod spec_noise;
 mod spec_schema;
