@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 
 	"refarch.invalid/refarch/lab/provider/host"
@@ -19,6 +20,12 @@ const (
 	exitEnvironment = 4
 	exitRefused     = 9
 	exitLeft        = 11
+)
+
+// Data goes to one, words for people to the other; tests read both.
+var (
+	answers    io.Writer = os.Stdout
+	complaints io.Writer = os.Stderr
 )
 
 const usage = `refarch-lab: what refarch made on this machine
@@ -68,7 +75,7 @@ func commands() map[string]command {
 func runCommand(arguments []string) int {
 	name, rest := arguments[0], arguments[1:]
 	if name == "--help" || name == "-h" || name == "help" {
-		fmt.Print(usage)
+		fmt.Fprint(answers, usage)
 		return exitOK
 	}
 	chosen, ok := commands()[name]
@@ -76,23 +83,24 @@ func runCommand(arguments []string) int {
 		return misused(fmt.Sprintf("there is no command `%s`", name))
 	}
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(os.Stderr)
-	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
 	if chosen.flags != nil {
 		chosen.flags(flags)
 	}
 	names, err := parse(flags, rest)
 	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(answers, usage)
 		return exitOK
 	}
 	if err != nil {
-		return exitUsage
+		return misused(err.Error())
 	}
 	if len(names) != chosen.names {
 		return misused(fmt.Sprintf("`%s` takes %d name(s), and %d are given", name, chosen.names, len(names)))
 	}
 	if err := host.CheckMachine(); err != nil {
-		fmt.Fprintln(os.Stderr, "refarch-lab:", err)
+		fmt.Fprintln(complaints, "refarch-lab:", err)
 		return exitEnvironment
 	}
 	return chosen.run(context.Background(), names)
@@ -114,7 +122,7 @@ func parse(flags *flag.FlagSet, arguments []string) ([]string, error) {
 }
 
 func misused(why string) int {
-	fmt.Fprintf(os.Stderr, "refarch-lab: %s\n\n%s", why, usage)
+	fmt.Fprintf(complaints, "refarch-lab: %s\n\n%s", why, usage)
 	return exitUsage
 }
 
@@ -149,7 +157,7 @@ func destroy(ctx context.Context, name, node string) int {
 }
 
 func answer(value any, code int) int {
-	encoder := json.NewEncoder(os.Stdout)
+	encoder := json.NewEncoder(answers)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(value); err != nil {
 		return failed(err)
@@ -158,7 +166,7 @@ func answer(value any, code int) int {
 }
 
 func failed(err error) int {
-	fmt.Fprintln(os.Stderr, "refarch-lab:", err)
+	fmt.Fprintln(complaints, "refarch-lab:", err)
 	if host.IsOwned(err) {
 		return exitRefused
 	}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -108,18 +107,16 @@ func TestABrokenNetworkIsRepairedUnderItsHosts(t *testing.T) {
 	w := newWorld(t)
 	w.apply()
 	birth := w.birth()
-	record, err := host.Open().Inspect(context.Background(), w.name)
-	must(t, err)
-	link := w.rootLink(record.Network.CIDR)
+	link := w.inspect().Network.Link
 	for _, broken := range []struct {
 		what    string
 		command []string
 		plan    string
 	}{
-		{"bridge", []string{"ip", "-n", "refarch." + w.name, "link", "delete", "lab0"}, "create lab_network"},
+		{"bridge", []string{"ip", "-n", w.namespace(), "link", "delete", "lab0"}, "create lab_network"},
 		{"link to this machine", []string{"ip", "link", "delete", link}, "create lab_network"},
-		{"namespace", []string{"ip", "netns", "delete", "refarch." + w.name}, "create lab_network"},
-		{"host's cable", []string{"ip", "-n", "refarch." + w.name, "link", "delete", "h10"}, "create lab_host"},
+		{"namespace", []string{"ip", "netns", "delete", w.namespace()}, "create lab_network"},
+		{"host's cable", []string{"ip", "-n", w.namespace(), "link", "delete", "h10"}, "create lab_host"},
 	} {
 		w.run(broken.command[0], broken.command[1:]...)
 		w.waitUntil("the "+broken.what+" is seen as broken", func() bool { return len(w.planned()) > 0 })
@@ -133,15 +130,9 @@ func TestABrokenNetworkIsRepairedUnderItsHosts(t *testing.T) {
 	w.destroy()
 }
 
-// rootLink finds the deployment's link by its subnet.
-func (w *world) rootLink(cidr string) string {
+func (w *world) namespace() string {
 	w.t.Helper()
-	var routes []struct{ Dev string }
-	must(w.t, json.Unmarshal([]byte(w.run("ip", "-json", "route", "show", cidr)), &routes))
-	if len(routes) != 1 {
-		w.t.Fatalf("%s has %d routes", cidr, len(routes))
-	}
-	return routes[0].Dev
+	return w.inspect().Network.Namespace
 }
 
 func TestALostDiskIsSeenAndItsHostReplaced(t *testing.T) {
@@ -214,27 +205,41 @@ func TestTheNextApplyTakesOverWhatAKilledTerraformMade(t *testing.T) {
 }
 
 func TestAnInterruptLosesNothing(t *testing.T) {
-	w := newWorld(t)
-	apply := w.terraformProcess("apply", "-no-color", "-auto-approve", "-var=hosts=4")
-	must(t, apply.Start())
-	w.waitUntil("a host is being made", func() bool { return len(w.inspect().Hosts) > 0 })
-	must(t, apply.Process.Signal(syscall.SIGINT))
-	if err := apply.Wait(); err == nil {
-		t.Log("everything was made before the interrupt arrived")
+	for whom, interrupt := range map[string]func(process int) error{
+		"terraform":            func(process int) error { return syscall.Kill(process, syscall.SIGINT) },
+		"the whole foreground": func(process int) error { return syscall.Kill(-process, syscall.SIGINT) },
+	} {
+		t.Run(whom, func(t *testing.T) {
+			w := newWorld(t)
+			apply := w.terraformProcess("apply", "-no-color", "-auto-approve", "-var=hosts=4")
+			apply.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			must(t, apply.Start())
+			w.waitUntil("a host is being made", func() bool { return len(w.inspect().Hosts) > 0 })
+			must(t, interrupt(apply.Process.Pid))
+			if err := apply.Wait(); err == nil {
+				t.Log("everything was made before the interrupt arrived")
+			}
+			w.wantAllRecorded()
+			w.apply("-var=hosts=4")
+			w.destroy()
+		})
 	}
+}
+
+// wantAllRecorded wants every host that exists in terraform's state, and whole.
+func (w *world) wantAllRecorded() {
+	w.t.Helper()
 	recorded := w.terraform(0, "state", "list")
 	for _, one := range w.inspect().Hosts {
 		if !strings.Contains(recorded, `lab_host.node["`+one.Name+`"]`) {
-			t.Errorf("%s exists, and terraform's state does not know it:\n%s", one.Name, recorded)
+			w.t.Errorf("%s exists, and terraform's state does not know it:\n%s", one.Name, recorded)
 		}
 	}
 	for _, change := range w.planned("-var=hosts=4") {
 		if strings.HasPrefix(change, "replace") {
-			t.Errorf("the interrupted apply left something to be replaced: %s", change)
+			w.t.Errorf("the interrupted apply left something to be replaced: %s", change)
 		}
 	}
-	w.apply("-var=hosts=4")
-	w.destroy()
 }
 
 func TestANameThatAnotherOwnerHoldsIsRefused(t *testing.T) {
@@ -256,8 +261,8 @@ func TestASweepRemovesWhatIsHalfMade(t *testing.T) {
 	w := newWorld(t)
 	w.apply()
 	// The record breaks, a namespace and a folder stand there that no record knows, and the disk's file is gone.
+	w.run("ip", "netns", "add", w.namespace()+".stray-1")
 	must(t, os.WriteFile(filepath.Join(w.state, w.name, "record.json"), []byte("{"), 0o600))
-	w.run("ip", "netns", "add", "refarch."+w.name+".stray-1")
 	must(t, os.MkdirAll(filepath.Join(w.state, w.name, "hosts", "stray-2", "upper"), 0o755))
 	must(t, os.Remove(filepath.Join(w.state, w.name, "disks", w.node()+"-data.img")))
 
@@ -307,7 +312,7 @@ func TestDestroyRemovesWhatIsLeftOfTheDead(t *testing.T) {
 	for what, ruin := range map[string]func(*world){
 		"host": func(*world) {},
 		"host and its network": func(w *world) {
-			w.run("ip", "netns", "delete", "refarch."+w.name)
+			w.run("ip", "netns", "delete", w.namespace())
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -319,4 +324,22 @@ func TestDestroyRemovesWhatIsLeftOfTheDead(t *testing.T) {
 			w.destroy()
 		})
 	}
+}
+
+func TestAHostThatDoesNotBootNamesItsLog(t *testing.T) {
+	w := newWorld(t)
+	image := filepath.Join(w.folder, "image")
+	must(t, os.MkdirAll(filepath.Join(image, "rootfs", "usr", "lib", "systemd"), 0o755))
+	must(t, os.WriteFile(filepath.Join(image, "rootfs", "usr", "lib", "systemd", "systemd"), nil, 0o644))
+	output := w.terraform(1, "apply", "-no-color", "-auto-approve", "-var=image="+image)
+	log := filepath.Join(w.state, w.name, "hosts", w.node(), "console.log")
+	if !strings.Contains(output, "did not come up") || !strings.Contains(strings.Join(strings.Fields(output), ""), log) {
+		t.Errorf("the error does not name the console's log %s:\n%s", log, output)
+	}
+	if status, err := os.Stat(log); err != nil || status.Size() == 0 || status.Mode().Perm() != 0o600 {
+		t.Errorf("the console's log is %v, %v", status, err)
+	}
+	w.apply()
+	w.ssh("true")
+	w.destroy()
 }

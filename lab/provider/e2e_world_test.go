@@ -254,7 +254,7 @@ func (w *world) leftovers() []string {
 	find("process", w.run("ps", "-eo", "args="), "--machine="+w.name)
 	left = append(left, w.processesHere()...)
 	for _, pattern := range []string{
-		"/sys/fs/cgroup/refarch-lab/" + w.name, "/sys/fs/cgroup/*/refarch-lab/" + w.name,
+		"/sys/fs/cgroup/refarch*/" + w.name, "/sys/fs/cgroup/*/refarch*/" + w.name,
 		"/run/systemd/nspawn/propagate/" + w.name + "*", w.state,
 	} {
 		found, _ := filepath.Glob(pattern)

@@ -23,7 +23,7 @@ func (d *Deployment) boot(ctx context.Context, r *record, recorded hostRecord) e
 	if err := d.makeRoot(r, recorded); err != nil {
 		return err
 	}
-	if err := ensureNamespace(ctx, hostNamespace(d.Name, name)); err != nil {
+	if err := ensureNamespace(ctx, d.lab.hostNamespace(d.Name, name)); err != nil {
 		return err
 	}
 	if err := d.connect(ctx, r, name); err != nil {
@@ -36,7 +36,7 @@ func (d *Deployment) boot(ctx context.Context, r *record, recorded hostRecord) e
 	if err := d.makeRoom(ctx); err != nil {
 		return err
 	}
-	cgroups, err := makeCgroups(d.Name, name)
+	cgroups, err := d.lab.makeCgroups(d.Name, name)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (d *Deployment) start(name string, cgroups, disks []string) (ended func() b
 		"--resolv-conf=off", "--timezone=off",
 		"--machine=" + name, "--hostname=" + name,
 		"--directory=" + d.lab.hostRoot(d.Name, name),
-		"--network-namespace-path=" + filepath.Join(namespaceFolder, hostNamespace(d.Name, name)),
+		"--network-namespace-path=" + filepath.Join(namespaceFolder, d.lab.hostNamespace(d.Name, name)),
 	}, disks...)
 	process := exec.Command("/bin/sh", arguments...)
 	process.Stdout, process.Stderr = console, console
@@ -176,7 +176,7 @@ func (d *Deployment) start(name string, cgroups, disks []string) (ended func() b
 
 // stopHost asks a host to shut down, then ends what is left of it.
 func (l *Lab) stopHost(ctx context.Context, deployment, node string, polite time.Duration) error {
-	folder, err := unifiedCgroup(deployment, node)
+	folder, err := l.unifiedCgroup(deployment, node)
 	if err != nil {
 		return err
 	}
@@ -189,14 +189,14 @@ func (l *Lab) stopHost(ctx context.Context, deployment, node string, polite time
 	if err := killCgroup(folder); err != nil {
 		return err
 	}
-	if err := removeCgroups(deployment, node); err != nil {
+	if err := l.removeCgroups(deployment, node); err != nil {
 		return err
 	}
 	forgetMachine(node, l.hostRoot(deployment, node))
 	if err := unmount(l.hostRoot(deployment, node)); err != nil {
 		return err
 	}
-	return removeNamespace(ctx, hostNamespace(deployment, node))
+	return removeNamespace(ctx, l.hostNamespace(deployment, node))
 }
 
 // forgetMachine removes what systemd-nspawn keeps in /run for a machine while it runs, and leaves there when

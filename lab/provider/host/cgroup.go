@@ -12,9 +12,12 @@ import (
 	"time"
 )
 
-// Every host has a cgroup of its own: that is how all of its processes are found, however they were forked,
-// and killed at once, and how two hosts don't share the folders that systemd-nspawn makes beside itself.
-const cgroupFolder = "refarch-lab"
+// cgroup is a host's folder in a hierarchy. Every host has one of its own: that is how all of its processes
+// are found, however they were forked, and killed at once, and how two hosts don't share the folders that
+// systemd-nspawn makes beside itself.
+func (l *Lab) cgroup(root, deployment, node string) string {
+	return filepath.Join(root, "refarch-lab"+l.realm(), deployment, node)
+}
 
 type mount struct {
 	root, point, kind, options string
@@ -80,14 +83,14 @@ func cgroupRoots() (unified string, named string, err error) {
 }
 
 // makeCgroups makes a host's cgroup in each hierarchy and returns their folders, the unified one first.
-func makeCgroups(deployment, node string) ([]string, error) {
+func (l *Lab) makeCgroups(deployment, node string) ([]string, error) {
 	unified, named, err := cgroupRoots()
 	if err != nil {
 		return nil, err
 	}
-	folders := []string{filepath.Join(unified, cgroupFolder, deployment, node)}
+	folders := []string{l.cgroup(unified, deployment, node)}
 	if named != "" {
-		folders = append(folders, filepath.Join(named, cgroupFolder, deployment, node))
+		folders = append(folders, l.cgroup(named, deployment, node))
 	}
 	for _, folder := range folders {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -98,9 +101,9 @@ func makeCgroups(deployment, node string) ([]string, error) {
 }
 
 // unifiedCgroup is a host's folder in the unified hierarchy; it need not exist.
-func unifiedCgroup(deployment, node string) (string, error) {
+func (l *Lab) unifiedCgroup(deployment, node string) (string, error) {
 	unified, _, err := cgroupRoots()
-	return filepath.Join(unified, cgroupFolder, deployment, node), err
+	return l.cgroup(unified, deployment, node), err
 }
 
 // populated says whether any process lives in a cgroup or below it.
@@ -166,7 +169,7 @@ func waitEmpty(folder string, patience time.Duration) bool {
 }
 
 // removeCgroups removes a host's folders in every hierarchy, and the ones above them that are empty then.
-func removeCgroups(deployment, node string) error {
+func (l *Lab) removeCgroups(deployment, node string) error {
 	unified, named, err := cgroupRoots()
 	if err != nil {
 		return err
@@ -175,12 +178,12 @@ func removeCgroups(deployment, node string) error {
 		if root == "" {
 			continue
 		}
-		if err := removeCgroupTree(filepath.Join(root, cgroupFolder, deployment, node)); err != nil {
+		if err := removeCgroupTree(l.cgroup(root, deployment, node)); err != nil {
 			return err
 		}
 		// These are shared with other hosts and stay while one of them is there.
-		_ = os.Remove(filepath.Join(root, cgroupFolder, deployment))
-		_ = os.Remove(filepath.Join(root, cgroupFolder))
+		_ = os.Remove(l.cgroup(root, deployment, ""))
+		_ = os.Remove(l.cgroup(root, "", ""))
 	}
 	return nil
 }

@@ -170,7 +170,7 @@ func (d *Deployment) madeFrom(name, serial string) string {
 }
 
 func (l *Lab) running(deployment, node string) bool {
-	folder, err := unifiedCgroup(deployment, node)
+	folder, err := l.unifiedCgroup(deployment, node)
 	return err == nil && supervisor(folder) != 0
 }
 
@@ -287,7 +287,7 @@ func (d *Deployment) DestroyHost(ctx context.Context, name string) error {
 // asks for its destruction; what is left of it goes when the deployment's network is gone, without which no
 // host can be in the making.
 func (d *Deployment) settle(ctx context.Context) error {
-	if namespaceExists(namespace(d.Name)) {
+	if namespaceExists(d.lab.namespace(d.Name)) {
 		return nil
 	}
 	r, err := d.view()

@@ -50,7 +50,9 @@ func Open() *Lab {
 	if state == "" {
 		state = DefaultState
 	}
-	state = filepath.Clean(state)
+	if absolute, err := filepath.Abs(state); err == nil {
+		state = absolute
+	}
 	// The kernel names the files of loop devices by their real paths, and they are compared with ours.
 	if parent, err := filepath.EvalSymlinks(filepath.Dir(state)); err == nil {
 		state = filepath.Join(parent, filepath.Base(state))

@@ -21,19 +21,31 @@ const (
 	lastIndex  = 254
 )
 
+// realm marks the names of all that a lab makes in places that it shares with other labs: one with another
+// state doesn't know of this one's deployments, and may have one of the same name.
+func (l *Lab) realm() string {
+	if l.state == DefaultState {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(l.state))
+	return "-" + hex.EncodeToString(sum[:3])
+}
+
 // namespace is the network namespace that holds a deployment's bridge.
-func namespace(deployment string) string { return "refarch." + deployment }
+func (l *Lab) namespace(deployment string) string { return "refarch" + l.realm() + "." + deployment }
 
 // hostNamespace is the network namespace that a host lives in. A dot is in no name, so these never collide.
-func hostNamespace(deployment, node string) string { return namespace(deployment) + "." + node }
+func (l *Lab) hostNamespace(deployment, node string) string {
+	return l.namespace(deployment) + "." + node
+}
 
 // portOf is the bridge's end of a host's cable.
 func portOf(index int) string { return fmt.Sprintf("h%d", index) }
 
 // linkName proposes the name of a deployment's link in this machine's own namespace, where names have at
 // most 15 characters and are shared with everything else on the machine.
-func linkName(deployment string, attempt int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", deployment, attempt))
+func (l *Lab) linkName(deployment string, attempt int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", l.namespace(deployment), attempt))
 	return "rl" + hex.EncodeToString(sum[:4])
 }
 

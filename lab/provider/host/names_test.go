@@ -64,9 +64,10 @@ func TestSubnetsLieInTheTestNetwork(t *testing.T) {
 
 func TestInterfaceNamesAreShortAndDiffer(t *testing.T) {
 	seen := map[string]bool{}
+	lab := labIn(t)
 	for _, deployment := range []string{"a", "acme", "a-name-as-long-as-a-name-may-be-and-that-is-sixty-three-letters"} {
 		for attempt := range 3 {
-			name := linkName(deployment, attempt)
+			name := lab.linkName(deployment, attempt)
 			if len(name) > 15 || seen[name] {
 				t.Errorf("`%s` is too long or taken", name)
 			}
@@ -89,8 +90,12 @@ func TestHardwareAddressesAreLocalAndStable(t *testing.T) {
 }
 
 func TestNamespacesOfDifferentDeploymentsDiffer(t *testing.T) {
-	if hostNamespace("a", "b-c-1") == hostNamespace("a-b", "c-1") {
+	lab := labIn(t)
+	if lab.hostNamespace("a", "b-c-1") == lab.hostNamespace("a-b", "c-1") {
 		t.Error("two hosts share a namespace")
+	}
+	if own := labIn(t); own.namespace("a") == lab.namespace("a") || own.linkName("a", 0) == lab.linkName("a", 0) {
+		t.Error("two labs share a namespace or a link")
 	}
 }
 

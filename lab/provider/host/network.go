@@ -66,7 +66,7 @@ func (d *Deployment) chooseNetwork(ctx context.Context) (networkRecord, error) {
 		return networkRecord{}, err
 	}
 	for attempt := 0; ; attempt++ {
-		name := linkName(d.Name, attempt)
+		name := d.lab.linkName(d.Name, attempt)
 		if _, err := net.InterfaceByName(name); err != nil && !links[name] {
 			return networkRecord{Subnet: subnet, Link: name}, nil
 		}
@@ -163,7 +163,7 @@ func (d *Deployment) MakeNetwork(ctx context.Context) error {
 		return err
 	}
 	for node := range r.Hosts {
-		if namespaceExists(hostNamespace(d.Name, node)) {
+		if namespaceExists(d.lab.hostNamespace(d.Name, node)) {
 			if err := d.connect(ctx, r, node); err != nil {
 				return err
 			}
@@ -186,7 +186,7 @@ func (d *Deployment) vanished(ctx context.Context, what string) error {
 }
 
 func (d *Deployment) ensureBridge(ctx context.Context) error {
-	within := namespace(d.Name)
+	within := d.lab.namespace(d.Name)
 	if err := ensureNamespace(ctx, within); err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (d *Deployment) ensureBridge(ctx context.Context) error {
 }
 
 func (d *Deployment) ensureUplink(ctx context.Context, r networkRecord) error {
-	within := namespace(d.Name)
+	within := d.lab.namespace(d.Name)
 	links, err := linksIn(ctx, within)
 	if err != nil {
 		return err
@@ -239,7 +239,7 @@ func (d *Deployment) ReadNetwork(ctx context.Context) (Network, error) {
 }
 
 func (l *Lab) networkPresent(ctx context.Context, deployment string, r networkRecord) (bool, error) {
-	within := namespace(deployment)
+	within := l.namespace(deployment)
 	if !namespaceExists(within) {
 		return false, nil
 	}
@@ -274,7 +274,7 @@ func (d *Deployment) DestroyNetwork(ctx context.Context) error {
 	if err := d.CheckOwner(); err != nil {
 		return err
 	}
-	if err := removeNamespace(ctx, namespace(d.Name)); err != nil {
+	if err := removeNamespace(ctx, d.lab.namespace(d.Name)); err != nil {
 		return err
 	}
 	return d.settle(ctx)
@@ -282,7 +282,7 @@ func (d *Deployment) DestroyNetwork(ctx context.Context) error {
 
 // connect plugs a host's namespace into the bridge, whatever of it is missing.
 func (d *Deployment) connect(ctx context.Context, r *record, node string) error {
-	within, inside := namespace(d.Name), hostNamespace(d.Name, node)
+	within, inside := d.lab.namespace(d.Name), d.lab.hostNamespace(d.Name, node)
 	index, ok := r.Addresses[node]
 	if !ok || r.Network == nil {
 		return d.notRecorded("host " + node)
@@ -313,11 +313,11 @@ func (d *Deployment) connect(ctx context.Context, r *record, node string) error 
 
 // connected says whether a host's cable is whole.
 func (l *Lab) connected(ctx context.Context, deployment, node string, index int) (bool, error) {
-	inside := hostNamespace(deployment, node)
-	if !namespaceExists(inside) || !namespaceExists(namespace(deployment)) {
+	inside := l.hostNamespace(deployment, node)
+	if !namespaceExists(inside) || !namespaceExists(l.namespace(deployment)) {
 		return false, nil
 	}
-	outer, err := linksIn(ctx, namespace(deployment))
+	outer, err := linksIn(ctx, l.namespace(deployment))
 	if err != nil {
 		return false, err
 	}

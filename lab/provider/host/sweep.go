@@ -23,8 +23,10 @@ type Inspection struct {
 
 // NetworkInspection is the network's part of an Inspection.
 type NetworkInspection struct {
-	CIDR    string `json:"cidr"`
-	Present bool   `json:"present"`
+	CIDR      string `json:"cidr"`
+	Present   bool   `json:"present"`
+	Namespace string `json:"namespace"`
+	Link      string `json:"link"`
 }
 
 // HostInspection is a host's part of an Inspection. The process is that of systemd-nspawn, 0 without one.
@@ -60,9 +62,11 @@ func (l *Lab) Inspect(ctx context.Context, name string) (Inspection, error) {
 		if err != nil {
 			return found, err
 		}
-		found.Network = &NetworkInspection{CIDR: subnetCIDR(r.Network.Subnet), Present: present}
+		found.Network = &NetworkInspection{
+			CIDR: subnetCIDR(r.Network.Subnet), Present: present, Namespace: l.namespace(name), Link: r.Network.Link,
+		}
 		for _, node := range sortedKeys(r.Hosts) {
-			folder, err := unifiedCgroup(name, node)
+			folder, err := l.unifiedCgroup(name, node)
 			if err != nil {
 				return found, err
 			}
@@ -125,8 +129,8 @@ func (l *Lab) Sweep(ctx context.Context, name, suffix string) (Sweeping, error) 
 	}
 	l.sweepHosts(ctx, name, &done)
 	l.sweepDisks(ctx, name, &done)
-	if namespaceExists(namespace(name)) || exists(filepath.Join(namespaceFolder, namespace(name))) {
-		done.note("network "+name, removeNamespace(ctx, namespace(name)))
+	if namespaceExists(l.namespace(name)) || exists(filepath.Join(namespaceFolder, l.namespace(name))) {
+		done.note("network "+name, removeNamespace(ctx, l.namespace(name)))
 	}
 	if len(done.Left) > 0 {
 		return done, nil
@@ -177,7 +181,10 @@ func (l *Lab) traces(name string) []string {
 	}
 	folders := []string{filepath.Join(l.folder(name), "hosts")}
 	if unified, named, err := cgroupRoots(); err == nil {
-		folders = append(folders, filepath.Join(unified, cgroupFolder, name), filepath.Join(named, cgroupFolder, name))
+		folders = append(folders, l.cgroup(unified, name, ""))
+		if named != "" {
+			folders = append(folders, l.cgroup(named, name, ""))
+		}
 	}
 	for _, folder := range folders {
 		entries, _ := os.ReadDir(folder)
@@ -187,7 +194,7 @@ func (l *Lab) traces(name string) []string {
 	}
 	entries, _ := os.ReadDir(namespaceFolder)
 	for _, entry := range entries {
-		if node, ok := strings.CutPrefix(entry.Name(), hostNamespace(name, "")); ok {
+		if node, ok := strings.CutPrefix(entry.Name(), l.hostNamespace(name, "")); ok {
 			nodes[node] = true
 		}
 	}
