@@ -36,8 +36,10 @@ func TestMisuseIsTwo(t *testing.T) {
 }
 
 func TestHelpIsNoFailure(t *testing.T) {
-	listen(t)
-	for _, arguments := range [][]string{{"--help"}, {"-h"}, {"help"}, {"sweep", "--help"}} {
+	said, complained := listen(t)
+	for _, arguments := range [][]string{
+		{"--help"}, {"-h"}, {"help"}, {"sweep", "--help"},
+	} {
 		if code := runCommand(arguments); code != exitOK {
 			t.Errorf("%v ends with %d", arguments, code)
 		}
