@@ -55,6 +55,7 @@ fn recover_files(logs: &Utf8Path, redactor: &Redactor) -> io::Result<usize> {
         let mut parts = path.file_name().unwrap_or_default().split('.').skip(1);
         if let (Some(tool), Some(ending)) = (parts.next(), parts.next())
             && LOGGED.contains(&ending)
+            && fs_err::metadata(path)?.len() > 0
         {
             let mut log = log(logs, tool)?;
             writeln!(log, "# what {tool} wrote, from its start, while refarch was killed:")?;

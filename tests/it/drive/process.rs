@@ -1,0 +1,156 @@
+//! Children that are real programs of every machine: sessions, locks, timeouts, a killed driver.
+
+use std::time::Duration;
+
+use refarch::events::Kind;
+use refarch::exit::ExitCode;
+use refarch::process::{self, Cancel, Command, Ended, Quiet, Stdout};
+use refarch::workdir::{self, Claim, Lock};
+use secrecy::ExposeSecret;
+
+use super::harness::Harness;
+
+fn shell(script: &str) -> Command {
+    Command::new("sh", "/bin/sh").args(["-c", script])
+}
+
+#[tokio::test]
+async fn the_outcome_says_how_it_ended() {
+    let mut harness = Harness::playing(&[]);
+    let outcome = harness.runner.run(shell("echo out; echo err >&2; exit 3"), &mut Quiet).await.unwrap();
+    assert_eq!((outcome.ended, outcome.interrupted), (Ended::Exit(3), false));
+    let mut tail = outcome.tail.clone();
+    tail.sort();
+    assert_eq!(tail, ["err", "out"]);
+    assert_eq!(outcome.command, "sh -c 'echo out; echo err >&2; exit 3'");
+    let killed = harness.runner.run(shell("kill -KILL $$"), &mut Quiet).await.unwrap();
+    assert_eq!(killed.ended, Ended::Signal(9));
+    let finished = harness.events().into_iter().filter_map(|event| match event {
+        Kind::ChildFinished { status, .. } => Some(status),
+        _ => None,
+    });
+    assert_eq!(finished.collect::<Vec<_>>(), ["exit 3", "SIGKILL"]);
+    harness.assert_clean();
+}
+
+#[tokio::test]
+async fn private_output_is_for_the_caller_only() {
+    let harness = Harness::playing(&[]);
+    let command = shell("echo PRIVATE").stdout(Stdout::Private);
+    let outcome = harness.runner.run(command, &mut Quiet).await.unwrap();
+    assert_eq!(outcome.private, b"PRIVATE\n");
+    assert!(!harness.log("sh").lines().any(|line| line == "PRIVATE"));
+    assert!(outcome.tail.is_empty());
+    harness.assert_clean();
+}
+
+#[tokio::test]
+async fn one_that_takes_too_long_is_stopped_with_its_children() {
+    let harness = Harness::playing(&[]);
+    let command = shell("sleep 600 & echo $!; wait").timeout(Duration::from_millis(200));
+    let outcome = harness.runner.run(command, &mut Quiet).await.unwrap();
+    assert!(outcome.timed_out && !outcome.interrupted);
+    assert_eq!(outcome.ended, Ended::Signal(15));
+    let grandchild = outcome.tail[0].parse().unwrap();
+    // It is no child of ours, so it is gone once its new parent has reaped it.
+    while process::start_ticks(grandchild).is_some() {
+        if state(grandchild) == Some('Z') {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn state(pid: u32) -> Option<char> {
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lock_names_the_child_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("lock")).unwrap();
+    let (lock, _) = Lock::take(&path, Claim { command: "refarch up".into() }).unwrap();
+    let harness = Harness::locked(vec![], Some(lock));
+    let runner = harness.runner.clone();
+    let running = tokio::spawn(async move { runner.run(shell("exec sleep 600"), &mut Quiet).await });
+    let started =
+        tokio::task::block_in_place(|| harness.wait_for(|event| matches!(event, Kind::ChildStarted { .. })));
+    let Kind::ChildStarted { child, .. } = started else { unreachable!() };
+    let owner = Lock::holder(&path).unwrap();
+    assert_eq!(owner.child.as_ref(), Some(&child));
+    assert_eq!((owner.pid, child.tool.as_str()), (std::process::id(), "sh"));
+    harness.interrupts.interrupt();
+    let outcome = running.await.unwrap().unwrap();
+    assert!(outcome.interrupted && outcome.ended == Ended::Signal(15));
+    assert_eq!(Lock::holder(&path).unwrap().child, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_goes_on_when_its_driver_stops_listening() {
+    // A dropped future is as near to a killed driver as one process can play; `make test` kills a real one.
+    let folder = tempfile::tempdir().unwrap();
+    let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("lock")).unwrap();
+    let (lock, _) = Lock::take(&path, Claim { command: "refarch up".into() }).unwrap();
+    let harness = Harness::locked(vec![], Some(lock));
+    let go = folder.path().join("go");
+    let script = format!("until [ -e '{}' ]; do sleep 0.05; done; echo finished", go.display());
+    let command = shell(&script).cancel(Cancel::FinishFirst);
+    let runner = harness.runner.clone();
+    let running = tokio::spawn(async move { runner.run(command, &mut Quiet).await });
+    tokio::task::block_in_place(|| harness.wait_for(|event| matches!(event, Kind::ChildStarted { .. })));
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    let child = Lock::holder(&path).unwrap().child.unwrap();
+    assert!(process::is_running(&child));
+    fs_err::write(&go, "").unwrap();
+    while process::is_running(&child) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let recovered = process::recover(&harness.root.join("logs"), harness.runner.redactor()).unwrap();
+    assert_eq!(recovered, 2);
+    assert!(harness.log("sh").ends_with("finished\n"), "{}", harness.log("sh"));
+    harness.assert_clean();
+}
+
+#[tokio::test]
+async fn after_an_interrupt_nothing_is_started() {
+    let harness = Harness::playing(&[]);
+    harness.interrupts.interrupt();
+    let error = harness.runner.run(shell("true"), &mut Quiet).await.unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Interrupted);
+}
+
+#[tokio::test]
+async fn what_can_not_be_started_is_named() {
+    let harness = Harness::playing(&[]);
+    let file = harness.root.join("no-program");
+    fs_err::write(&file, "text").unwrap();
+    let error = harness.runner.run(Command::new("thing", file.clone()), &mut Quiet).await.unwrap_err();
+    assert!(error.to_string().contains(file.as_str()), "{error}");
+    assert_eq!(error.exit_code(), ExitCode::ToolMissing);
+    harness.assert_clean();
+}
+
+#[tokio::test]
+async fn keys_are_made_and_leave_no_file() {
+    let harness = Harness::playing(&[]);
+    let key = workdir::ssh_key(&harness.runner, "refarch demo").await.unwrap();
+    assert!(
+        key.public.starts_with("ssh-ed25519 ") && key.public.ends_with(" refarch demo"),
+        "{}",
+        key.public
+    );
+    assert!(key.private.expose_secret().starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"));
+    let pem = workdir::rsa_pem(&harness.runner, 1024).await.unwrap();
+    assert!(pem.expose_secret().starts_with("-----BEGIN RSA PRIVATE KEY-----"));
+    harness.assert_clean();
+    let names: Vec<_> = harness
+        .root
+        .join("logs")
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_owned())
+        .collect();
+    assert_eq!(names.len(), 2, "the log and the events: {names:?}");
+}
