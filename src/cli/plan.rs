@@ -41,7 +41,13 @@ fn text(outcome: &PlanOutcome) -> String {
         let _ = writeln!(text, "{:8} {}{reason}", verb(change.action), change.address);
     }
     match &outcome.rollout {
-        None => text.push_str("configure every node, once it is made\n"),
+        None => {
+            let _ = writeln!(
+                text,
+                "configure every node, once it is made, with NODE/gitlab.rb in {}",
+                outcome.files
+            );
+        }
         Some(rollout) => {
             for (node, decision) in &rollout.decisions {
                 let _ = match decision {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::configure::{self, NodeDiff};
 use super::confirm::{self, Consent};
@@ -65,6 +65,8 @@ pub struct PlanOutcome {
     pub rollout: Option<Rollout>,
     /// How the nodes' gitlab.rb would change.
     pub diffs: Vec<NodeDiff>,
+    /// Where the rendered files are, for review.
+    pub files: Utf8PathBuf,
 }
 
 impl PlanOutcome {
@@ -248,14 +250,15 @@ async fn plan_phase(world: &mut World, tools: &Tools) -> Result<PlanOutcome, Err
     let bound = infrastructure::outputs(&tools.terraform).await?;
     let known = |bound: &Bound| world.deployment.nodes.keys().all(|node| bound.nodes.contains_key(node));
     let reachable = planned.made_nodes(world).is_empty();
+    let files = world.workdir.ansible().join("files");
     let Some(bound) = bound.filter(|bound| reachable && known(bound)) else {
         let diffs = configure::diffs(world, &world.render(None)?);
-        return Ok(PlanOutcome { planned, rollout: None, diffs });
+        return Ok(PlanOutcome { planned, rollout: None, diffs, files });
     };
     let diffs = configure::diffs(world, &world.render(Some(&bound))?);
     let wanted = bind::wanted(world, &bound)?;
     let decided = configure::probe(world, tools, &wanted).await?;
-    Ok(PlanOutcome { planned, rollout: Some(decided.rollout), diffs })
+    Ok(PlanOutcome { planned, rollout: Some(decided.rollout), diffs, files })
 }
 
 /// The addresses of a deployment that exists. Nothing is made or changed for it.
