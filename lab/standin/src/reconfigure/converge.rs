@@ -67,11 +67,15 @@ pub fn directory(path: impl AsRef<Path>, owner: Owner, mode: u32) -> Result<bool
     Ok(true)
 }
 
+/// Whether a file has this content.
+pub fn holds(path: impl AsRef<Path>, content: &str) -> bool {
+    fs::read(path).is_ok_and(|found| found == content.as_bytes())
+}
+
 /// Writes a file with owner and mode. True when its content changed or it is new.
 pub fn file(path: impl AsRef<Path>, content: &str, owner: Owner, mode: u32) -> Result<bool, Error> {
     let path = path.as_ref();
-    let same = fs::read(path).is_ok_and(|found| found == content.as_bytes());
-    if same {
+    if holds(path, content) {
         let found = fs::metadata(path).map_err(Error::file("read", path))?;
         if found.uid() != owner.uid || found.gid() != owner.gid {
             own(path, owner)?;

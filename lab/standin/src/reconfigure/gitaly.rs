@@ -1,12 +1,12 @@
 //! Gitaly: its configuration and storages.
 
-use super::Error;
 use super::converge::{self, Owner};
+use super::{Error, runit};
 use crate::paths;
-use crate::site::Site;
+use crate::site::{Service, Site};
 
-/// Writes the configuration. True when the service has to restart.
-pub fn prepare(site: &Site) -> Result<bool, Error> {
+/// Writes the configuration.
+pub fn prepare(site: &Site) -> Result<(), Error> {
     let git = &site.accounts.git;
     let owner = Owner::named(&git.user, &git.group)?;
     converge::directory(format!("{}/gitaly", paths::DATA), owner, 0o700)?;
@@ -18,5 +18,5 @@ pub fn prepare(site: &Site) -> Result<bool, Error> {
         converge::directory(&storage.path, owner, 0o2770)?;
     }
     let text = toml::to_string(&site.gitaly).unwrap_or_default();
-    converge::file(format!("{}/gitaly/config.toml", paths::DATA), &text, owner, 0o600)
+    runit::file(&[Service::Gitaly], format!("{}/gitaly/config.toml", paths::DATA), &text, owner, 0o600)
 }

@@ -95,17 +95,20 @@ fn converge_node(site: &Site, settings: &Settings) -> Result<(), Error> {
         runit::disable(service)?;
     }
     runit::supervise(site.services.iter().copied())?;
-    for service in Service::ALL.into_iter().filter(|service| site.runs(*service)) {
+    let here = |service: &Service| site.runs(*service);
+    for service in [Service::Postgresql, Service::Redis, Service::Gitaly].into_iter().filter(here) {
         match service {
             Service::Postgresql => postgresql::start(site)?,
             Service::Redis => redis::start(site)?,
-            Service::Puma => {
-                rails::migrate(site)?;
-                runit::settle(service)?;
-            }
-            Service::Nginx => nginx::start(site)?,
-            Service::Gitaly | Service::Workhorse | Service::Sidekiq => runit::settle(service)?,
+            other => runit::settle(other)?,
         }
+    }
+    rails::migrate(site)?;
+    for service in [Service::Puma, Service::Workhorse, Service::Sidekiq].into_iter().filter(here) {
+        runit::settle(service)?;
+    }
+    if site.runs(Service::Nginx) {
+        nginx::start(site)?;
     }
     rails::forget_initial_password()
 }
@@ -114,21 +117,18 @@ fn nginx_allowed(site: &Site) -> Result<(), Error> {
     if site.runs(Service::Nginx) { nginx::check_lets_encrypt(&site.web) } else { Ok(()) }
 }
 
-/// Writes every service's files, and marks the services whose running process is out of date.
+/// Writes every service's files. What changes marks the services that read it.
 fn write_configuration(site: &Site, settings: &Settings) -> Result<(), Error> {
-    let rails = rails::prepare(site)?;
+    rails::prepare(site)?;
     for service in Service::ALL.into_iter().filter(|service| site.runs(*service)) {
-        let differs = match service {
+        match service {
             Service::Postgresql => postgresql::prepare(site, settings)?,
             Service::Redis => redis::prepare(site)?,
             Service::Gitaly => gitaly::prepare(site)?,
-            Service::Puma | Service::Sidekiq => rails,
-            Service::Workhorse => false,
             Service::Nginx => nginx::prepare(site)?,
-        };
-        if runit::define(service, site)? || differs {
-            runit::mark(service)?;
+            Service::Puma | Service::Sidekiq | Service::Workhorse => {}
         }
+        runit::define(service, site)?;
     }
     Ok(())
 }

@@ -22,8 +22,8 @@ const EXACT: [&str; 8] = [
     "/health_check/geo",
 ];
 
-/// Writes the configuration. True when nginx has to restart.
-pub fn prepare(site: &Site) -> Result<bool, Error> {
+/// Writes the configuration.
+pub fn prepare(site: &Site) -> Result<(), Error> {
     let web = Owner::named(&site.accounts.web.user, "root")?;
     converge::directory(HOME, web, 0o755)?;
     for name in ["conf", "logs", "temp"] {
@@ -33,9 +33,11 @@ pub fn prepare(site: &Site) -> Result<bool, Error> {
     converge::directory(paths::SSL, Owner::ROOT, 0o755)?;
     let user = &site.accounts.web;
     let main = main(&user.user, &user.group);
-    let changed = converge::file(format!("{HOME}/conf/nginx.conf"), &main, Owner::ROOT, 0o644)?;
-    let servers = servers(&site.web);
-    Ok(converge::file(format!("{HOME}/conf/gitlab-http.conf"), &servers, Owner::ROOT, 0o644)? || changed)
+    let write = |name: &str, content: &str| {
+        runit::file(&[Service::Nginx], format!("{HOME}/conf/{name}"), content, Owner::ROOT, 0o644)
+    };
+    write("nginx.conf", &main)?;
+    write("gitlab-http.conf", &servers(&site.web))
 }
 
 /// Refuses what the package would ask Let's Encrypt for, because nothing here can be reached from there.

@@ -12,8 +12,8 @@ const HOME: &str = "/var/opt/gitlab/postgresql";
 const DATA: &str = "/var/opt/gitlab/postgresql/data";
 const MAJOR: &str = "17";
 
-/// Makes the data directory and writes the configuration. True when the server has to restart.
-pub fn prepare(site: &Site, settings: &Settings) -> Result<bool, Error> {
+/// Makes the data directory and writes the configuration.
+pub fn prepare(site: &Site, settings: &Settings) -> Result<(), Error> {
     let accounts = &site.accounts;
     let owner = Owner::named(&accounts.psql.user, &accounts.psql.group)?;
     converge::directory(HOME, owner, 0o755)?;
@@ -29,10 +29,12 @@ pub fn prepare(site: &Site, settings: &Settings) -> Result<bool, Error> {
         }
         Err(_) => initialise(owner)?,
     }
-    let mut changed = false;
+    let write = |name: &str, content: &str| {
+        runit::file(&[Service::Postgresql], format!("{DATA}/{name}"), content, owner, 0o600)
+    };
     for (name, key) in [("server.crt", "internal_certificate"), ("server.key", "internal_key")] {
         let pem = settings.text(&["postgresql", key]).unwrap_or_default();
-        changed |= converge::file(format!("{DATA}/{name}"), &pem, owner, 0o600)?;
+        write(name, &pem)?;
     }
     let tls = settings.text(&["postgresql", "internal_key"]).is_some();
     for (name, content) in [
@@ -40,9 +42,9 @@ pub fn prepare(site: &Site, settings: &Settings) -> Result<bool, Error> {
         ("pg_hba.conf", access(&site.postgresql, tls)),
         ("pg_ident.conf", identities(accounts, &site.postgresql)),
     ] {
-        changed |= converge::file(format!("{DATA}/{name}"), &content, owner, 0o600)?;
+        write(name, &content)?;
     }
-    Ok(changed)
+    Ok(())
 }
 
 /// `initdb` into a directory beside the real one, so that a kill in the middle leaves nothing half-made.

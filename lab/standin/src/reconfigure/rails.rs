@@ -6,14 +6,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::converge::{self, Owner};
-use super::{Error, program};
-use crate::site::Site;
+use super::{Error, program, runit};
+use crate::site::{Service, Site};
 use crate::{paths, secrets};
 
 const A_DAY: Duration = Duration::from_hours(24);
 
-/// Writes the configuration. True when puma and Sidekiq have to restart.
-pub fn prepare(site: &Site) -> Result<bool, Error> {
+/// Writes the configuration.
+pub fn prepare(site: &Site) -> Result<(), Error> {
     let (git, web) = (&site.accounts.git, &site.accounts.web);
     let owner = Owner::named(&git.user, &git.group)?;
     let to_web = Owner::named(&git.user, &web.group)?;
@@ -28,10 +28,10 @@ pub fn prepare(site: &Site) -> Result<bool, Error> {
     for name in ["gitlab-rails", "puma", "sidekiq", "gitlab-workhorse"] {
         converge::directory(format!("{}/{name}", paths::LOG), owner, 0o700)?;
     }
-    let mut changed = false;
-    let mut write = |name: &str, content: String| -> Result<(), Error> {
-        changed |= converge::file(format!("{}/{name}", paths::RAILS_ETC), &content, owner, 0o600)?;
-        Ok(())
+    let readers: Vec<Service> =
+        [Service::Puma, Service::Sidekiq].into_iter().filter(|service| site.runs(*service)).collect();
+    let write = |name: &str, content: String| {
+        runit::file(&readers, format!("{}/{name}", paths::RAILS_ETC), &content, owner, 0o600)
     };
     write("gitlab.yml", production(&site.rails.application))?;
     write("database.yml", production(&json!({"main": site.rails.database})))?;
@@ -41,9 +41,9 @@ pub fn prepare(site: &Site) -> Result<bool, Error> {
         write(&name, production(connection))?;
     }
     for role in crate::site::REDIS_ROLES.iter().filter(|role| !site.rails.redis.contains_key(**role)) {
-        changed |= converge::absent(format!("{}/redis.{role}.yml", paths::RAILS_ETC))?;
+        runit::absent(&readers, format!("{}/redis.{role}.yml", paths::RAILS_ETC))?;
     }
-    Ok(changed)
+    Ok(())
 }
 
 /// JSON is YAML: Rails keeps these files as YAML, under the name of its environment.

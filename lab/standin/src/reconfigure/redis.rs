@@ -7,13 +7,14 @@ use crate::site::{Connection, Redis, Service, Site};
 
 const HOME: &str = "/var/opt/gitlab/redis";
 
-/// Writes the configuration. True when the server has to restart.
-pub fn prepare(site: &Site) -> Result<bool, Error> {
+/// Writes the configuration.
+pub fn prepare(site: &Site) -> Result<(), Error> {
     let accounts = &site.accounts;
     let owner = Owner::named(&accounts.redis.user, &accounts.git.group)?;
     converge::directory(HOME, owner, 0o750)?;
     converge::directory(format!("{}/redis", paths::LOG), owner, 0o700)?;
-    converge::file(format!("{HOME}/redis.conf"), &configuration(&site.redis), owner, 0o400)
+    let text = configuration(&site.redis);
+    runit::file(&[Service::Redis], format!("{HOME}/redis.conf"), &text, owner, 0o400)
 }
 
 /// redis.conf

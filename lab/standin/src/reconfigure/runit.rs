@@ -54,8 +54,31 @@ pub fn run_script(service: Service, site: &Site) -> String {
     format!("#!/bin/sh\n# gitlab-ee {}: {}\nexec 2>&1\n{line}\n", site.version, paths::NOTICE)
 }
 
-/// Writes the directory of a service and links it. True when what runs is out of date.
-pub fn define(service: Service, site: &Site) -> Result<bool, Error> {
+/// Writes a file that services read when they start, and marks them when it changes. The mark comes first:
+/// a reconfigure that is killed between the two restarts a service for nothing, and never forgets to.
+pub fn file(
+    readers: &[Service],
+    path: impl AsRef<Path>,
+    content: &str,
+    owner: Owner,
+    mode: u32,
+) -> Result<(), Error> {
+    if !converge::holds(&path, content) {
+        readers.iter().try_for_each(|reader| mark(*reader))?;
+    }
+    converge::file(path, content, owner, mode).map(|_| ())
+}
+
+/// Removes such a file.
+pub fn absent(readers: &[Service], path: impl AsRef<Path>) -> Result<(), Error> {
+    if path.as_ref().exists() {
+        readers.iter().try_for_each(|reader| mark(*reader))?;
+    }
+    converge::absent(path).map(|_| ())
+}
+
+/// Writes the directory of a service and links it.
+pub fn define(service: Service, site: &Site) -> Result<(), Error> {
     let name = service.name();
     let directory = PathBuf::from(paths::SV).join(name);
     let logs = format!("{}/{name}", paths::LOG);
@@ -65,7 +88,7 @@ pub fn define(service: Service, site: &Site) -> Result<bool, Error> {
     if !enabled(service) {
         converge::file(directory.join("down"), "", Owner::ROOT, 0o644)?;
     }
-    let changed = converge::file(directory.join("run"), &run_script(service, site), Owner::ROOT, 0o755)?;
+    file(&[service], directory.join("run"), &run_script(service, site), Owner::ROOT, 0o755)?;
     let logger = format!("#!/bin/sh\nexec {}/svlogd -tt {logs}\n", paths::BIN);
     converge::file(directory.join("log/run"), &logger, Owner::ROOT, 0o755)?;
     converge::file(format!("{logs}/config"), "s209715200\nn30\nt86400\n!gzip\n", Owner::ROOT, 0o644)?;
@@ -76,7 +99,7 @@ pub fn define(service: Service, site: &Site) -> Result<bool, Error> {
     }
     converge::link(format!("{}/{name}", paths::INIT), format!("{}/sv", paths::BIN))?;
     converge::link(format!("{}/{name}", paths::SERVICE), &directory)?;
-    Ok(changed)
+    Ok(())
 }
 
 fn enabled(service: Service) -> bool {
@@ -129,7 +152,8 @@ fn marker(service: Service) -> PathBuf {
 
 /// Marks what runs as out of date. The mark is a file, so that a reconfigure that fails further on doesn't
 /// lose it.
-pub fn mark(service: Service) -> Result<(), Error> {
+fn mark(service: Service) -> Result<(), Error> {
+    converge::directory(Path::new(paths::SV).join(service.name()), Owner::ROOT, 0o755)?;
     let marker = marker(service);
     fs::write(&marker, "").map_err(Error::file("write", &marker))
 }

@@ -22,6 +22,12 @@ pub fn sign_in(version: &str) -> String {
     )
 }
 
+/// What the sign-in form gets.
+#[must_use]
+pub fn no_sessions() -> String {
+    frame("Not implemented (501)", &format!("<p>501: nobody can sign in here. This is a {NOTICE}.</p>"))
+}
+
 /// What is not there.
 #[must_use]
 pub fn not_found() -> String {
@@ -49,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_page_says_what_it_is() {
-        for page in [sign_in("19.3.0"), not_found(), bad_gateway()] {
+        for page in [sign_in("19.3.0"), no_sessions(), not_found(), bad_gateway()] {
             assert!(page.contains("lab stand-in, not GitLab"));
         }
         assert!(sign_in("19.3.0").contains("<form"));

@@ -45,7 +45,7 @@ fn router(config: Arc<Config>) -> Router {
         .route_layer(from_fn_with_state(Arc::clone(&config), allowlist));
     Router::new()
         .route("/", get(async || (StatusCode::FOUND, [(LOCATION, "/users/sign_in")])))
-        .route("/users/sign_in", get(sign_in))
+        .route("/users/sign_in", get(sign_in).post(no_sessions))
         .route("/robots.txt", get(async || "User-Agent: *\nDisallow: /\n"))
         .merge(monitored)
         .fallback(async || not_found())
@@ -61,6 +61,10 @@ async fn notice(request: Request, next: Next) -> Response {
 
 async fn sign_in(State(config): State<Arc<Config>>) -> Html<String> {
     Html(page::sign_in(&config.application.version))
+}
+
+async fn no_sessions() -> (StatusCode, Html<String>) {
+    (StatusCode::NOT_IMPLEMENTED, Html(page::no_sessions()))
 }
 
 fn not_found() -> Response {

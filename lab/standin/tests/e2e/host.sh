@@ -34,6 +34,10 @@ host_up() {
   ip -n "$name-out" address add "$OUTSIDE_ADDRESS/24" dev outside
   ip -n "$name" link set host up
   ip -n "$name-out" link set outside up
+  host_boot
+}
+
+host_boot() {
   UNIFIED_CGROUP_HIERARCHY=1 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 setsid systemd-nspawn -q --register=no \
     --keep-unit --network-namespace-path="/run/netns/$name" --machine="$name" --directory="$scratch/root" \
     --boot --link-journal=no </dev/null >"$scratch/console.log" 2>&1 &
@@ -61,6 +65,13 @@ on() {
 # Runs a command beside the host, with an address that is on no allowlist.
 outside() {
   ip netns exec "$name-out" "$@"
+}
+
+# The power fails. What the host wrote stays.
+host_crash() {
+  kill -KILL "$nspawn" "$init" 2>/dev/null
+  wait "$nspawn" 2>/dev/null
+  timeout 10 tail --pid="$init" -f /dev/null
 }
 
 host_down() {
