@@ -343,3 +343,22 @@ func TestAHostThatDoesNotBootNamesItsLog(t *testing.T) {
 	w.ssh("true")
 	w.destroy()
 }
+
+// TestTheMachineIsLeftAsItWasFound runs a host where nobody ever ran one: with a /run of its own, in which the
+// folders of `ip` and systemd-nspawn are not there yet.
+func TestTheMachineIsLeftAsItWasFound(t *testing.T) {
+	w := newWorld(t)
+	program := filepath.Join(w.cache, "lab", "bin", "refarch-lab")
+	script := `set -e
+mount -t tmpfs none /run
+"$1" create "$2" "$2-1" --image "$3" --key "$4" > /dev/null
+test -e /run/netns && test -e /run/systemd/nspawn
+kill -9 "$("$1" inspect "$2" | sed -n 's/.*"process": \([0-9]*\).*/\1/p')"
+"$1" sweep "$2" > /dev/null
+find /run -mindepth 1 ! -path /run/systemd`
+	left := w.run("unshare", "--mount", "sh", "-c", script, "sh", program, w.name,
+		filepath.Join(w.cache, "lab", "image"), filepath.Join(w.folder, "id.pub"))
+	if left != "" {
+		t.Errorf("left in /run:\n%s", left)
+	}
+}

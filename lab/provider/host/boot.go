@@ -17,6 +17,9 @@ import (
 // disk is unmounted clean.
 const politeness = 20 * time.Second
 
+// nspawnFolder is where systemd-nspawn keeps locks and mount points of the machines that run.
+const nspawnFolder = "/run/systemd/nspawn"
+
 // boot makes a host's tree, plugs it in, starts it and waits for its sshd.
 func (d *Deployment) boot(ctx context.Context, r *record, recorded hostRecord) error {
 	name := recorded.Spec.Name
@@ -202,11 +205,10 @@ func (l *Lab) stopHost(ctx context.Context, deployment, node string, polite time
 // forgetMachine removes what systemd-nspawn keeps in /run for a machine while it runs, and leaves there when
 // it is killed. Nothing but these empty files is lost if this fails.
 func forgetMachine(name, root string) {
-	const folder = "/run/systemd/nspawn"
-	_ = os.Remove(filepath.Join(folder, "propagate", name))
+	_ = os.Remove(filepath.Join(nspawnFolder, "propagate", name))
 	var status syscall.Stat_t
 	if err := syscall.Stat(root, &status); err == nil {
-		_ = os.Remove(filepath.Join(folder, "locks", fmt.Sprintf("inode-%d:%d", status.Dev, status.Ino)))
+		_ = os.Remove(filepath.Join(nspawnFolder, "locks", fmt.Sprintf("inode-%d:%d", status.Dev, status.Ino)))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,10 +13,12 @@ import (
 // Its default of 128 is enough for 19 hosts; the lab raises it when more are made, and sets it back when its
 // last deployment goes.
 const (
-	inotifyLimit     = "/proc/sys/fs/inotify/max_user_instances"
 	instancesPerHost = 7
 	raisedInstances  = 2048
 )
+
+// inotifyLimit is a variable for the tests, which must not change the machine.
+var inotifyLimit = "/proc/sys/fs/inotify/max_user_instances"
 
 // machineRecord is what the lab changed on this machine beyond its own things, so that it can be set back.
 type machineRecord struct {
@@ -23,9 +26,12 @@ type machineRecord struct {
 	// Before and Raised are the limit of inotify instances; 0 while it was not changed.
 	Before int `json:"before"`
 	Raised int `json:"raised"`
-	// NamespaceFolder says that /run/netns was not there before.
-	NamespaceFolder bool `json:"namespace_folder"`
+	// Absent lists the folders of other programs that were not there before.
+	Absent []string `json:"absent"`
 }
+
+// borrowedFolders are made by `ip` and systemd-nspawn for the lab's sake, and left there by them.
+var borrowedFolders = []string{namespaceFolder, nspawnFolder}
 
 func (l *Lab) machinePath() string { return filepath.Join(l.state, "machine.json") }
 
@@ -37,7 +43,13 @@ func (l *Lab) noteMachine() error {
 	if err != nil || found {
 		return err
 	}
-	return writeJSON(l.machinePath(), machineRecord{Version: recordVersion, NamespaceFolder: !exists(namespaceFolder)})
+	noted.Version = recordVersion
+	for _, folder := range borrowedFolders {
+		if !exists(folder) {
+			noted.Absent = append(noted.Absent, folder)
+		}
+	}
+	return writeJSON(l.machinePath(), noted)
 }
 
 // instancesWanted is the limit that a number of hosts needs; 0 when the one that is set will do.
@@ -50,10 +62,12 @@ func instancesWanted(hosts, limit int) int {
 
 // raiseInotify makes room for the hosts that are recorded. The caller holds the records' lock.
 func (l *Lab) raiseInotify() error {
-	hosts, err := l.countHosts()
+	recorded, err := l.countHosts()
 	if err != nil {
 		return err
 	}
+	// The limit is shared with the hosts of labs that have another state.
+	hosts := max(recorded, countHostNamespaces())
 	limit, err := readLimit()
 	if err != nil {
 		return err
@@ -101,15 +115,47 @@ func restore(noted machineRecord) error {
 			return err
 		}
 	}
-	entries, err := os.ReadDir(namespaceFolder)
-	if err != nil || !noted.NamespaceFolder || len(entries) > 0 {
+	for _, folder := range noted.Absent {
+		if err := removeBorrowed(folder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeBorrowed removes a folder of another program's, and what lies in it, only while all of it is empty.
+func removeBorrowed(folder string) error {
+	if !slices.Contains(borrowedFolders, folder) || !emptyTree(folder) {
 		return nil
 	}
-	// `ip` mounts the folder on itself; it goes only while it is empty.
-	if err := unmount(namespaceFolder); err != nil {
+	// `ip` mounts its folder on itself.
+	if err := unmount(folder); err != nil {
 		return err
 	}
-	return os.Remove(namespaceFolder)
+	return os.RemoveAll(folder)
+}
+
+func emptyTree(folder string) bool {
+	empty := true
+	err := filepath.WalkDir(folder, func(_ string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			empty = false
+		}
+		return err
+	})
+	return err == nil && empty
+}
+
+// countHostNamespaces counts the hosts of every lab on this machine.
+func countHostNamespaces() int {
+	entries, _ := os.ReadDir(namespaceFolder)
+	hosts := 0
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), "refarch") && strings.Count(entry.Name(), ".") == 2 {
+			hosts++
+		}
+	}
+	return hosts
 }
 
 func (l *Lab) countHosts() (int, error) {
