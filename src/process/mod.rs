@@ -14,6 +14,7 @@ mod raw;
 mod redact;
 mod runner;
 mod tail;
+mod watch;
 
 pub use cancel::Cancel;
 pub use command::{Command, Stdout};

@@ -68,7 +68,13 @@ fn recover_files(logs: &Utf8Path, redactor: &Redactor) -> io::Result<usize> {
 }
 
 fn append(path: &Utf8Path, log: &mut File, redactor: &Redactor) -> io::Result<()> {
-    Tail::new(File::open(path)?, redactor.clone()).rest(|line| writeln!(log, "{line}"))
+    let mut written = Ok(());
+    Tail::new(File::open(path)?, redactor.clone()).rest(|line| {
+        if written.is_ok() {
+            written = writeln!(log, "{line}");
+        }
+    })?;
+    written
 }
 
 #[cfg(test)]

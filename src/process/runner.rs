@@ -1,8 +1,7 @@
 //! Runs one program to its end, whatever happens to it or to us meanwhile.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -12,20 +11,13 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 use jiff::Timestamp;
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessSession};
 
-use super::cancel::{Response, Step};
-use super::tail::Tail;
-use super::{Ambient, Cancel, Command, Error, Interrupts, Redactor, Stdout, proc, raw};
-use crate::events::{Child, Kind, Sender, WaitingFor};
+use super::watch::{Files, Watch};
+use super::{Ambient, Command, Error, Interrupts, Redactor, Stdout, proc, raw};
+use crate::events::{Child, Kind, Sender};
 use crate::workdir::Lock;
-
-/// How often the files of a child are looked at.
-const LOOK: Duration = Duration::from_millis(25);
-/// How many of a child's last lines an error repeats.
-const TAIL: usize = 20;
 
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,44 +180,60 @@ impl Runner {
         if self.interrupts().count() > 0 {
             return Err(Error::Interrupted { command: shown });
         }
-        let tool = command.tool;
         let log_error = |doing| {
             let command = shown.clone();
             move |source| Error::Log { doing, command, source }
         };
         let mut files = self.files(&command).map_err(log_error("make the output files"))?;
-        writeln!(files.log, "# {} {shown}", Timestamp::now()).map_err(log_error("write the log"))?;
+        files.log_line(&format!("# {} {shown}", Timestamp::now()));
+        let tails = files.tails(self.redactor()).map_err(log_error("open the output files"))?;
         let (session, child) = self.start(&command, &files).map_err(|source| {
             // Nothing ran, so nothing stands in these files.
             let _ = files.remove();
             Error::Start { command: shown.clone(), program: command.program.clone(), source }
         })?;
+        // From here on nothing but its end stops the watching: a full disk is no reason to let go of it.
         let since = Instant::now();
-        if let Some(lock) = &self.0.parts.lock {
-            lock.name_child(Some(&child)).map_err(log_error("write the lock"))?;
-        }
+        self.name_child(Some(&child), &mut files);
         self.events().send(Kind::ChildStarted { child: child.clone(), command: shown.clone() });
         let mut watch = Watch::new(self, &command, child, &mut files, observer);
-        let status = watch.until_end(session).await.map_err(log_error("read the output"))?;
+        let status = watch.until_end(session, tails).await.map_err(log_error("wait for the end"))?;
         let (interrupted, timed_out) = (watch.interrupted, watch.timed_out);
         let tail = watch.tail.into();
         let ended = ended(status);
         let duration = since.elapsed();
-        writeln!(files.log, "# {} {ended} after {:.1} s", Timestamp::now(), duration.as_secs_f64())
-            .map_err(log_error("write the log"))?;
+        files.log_line(&format!("# {} {ended} after {:.1} s", Timestamp::now(), duration.as_secs_f64()));
         let private = files.private().map_err(log_error("read the output"))?;
-        files.remove().map_err(log_error("remove the output files"))?;
-        if let Some(lock) = &self.0.parts.lock {
-            lock.name_child(None).map_err(log_error("write the lock"))?;
-        }
+        self.name_child(None, &mut files);
+        self.close(files, command.tool);
         self.events().send(Kind::ChildFinished {
-            tool: tool.to_owned(),
+            tool: command.tool.to_owned(),
             status: ended.to_string(),
             interrupted,
             seconds: duration.as_secs_f64(),
         });
-        let log = self.logs().join(format!("{tool}.log"));
+        let log = self.logs().join(format!("{}.log", command.tool));
         Ok(Outcome { ended, interrupted, timed_out, duration, tail, private, command: shown, log })
+    }
+
+    fn name_child(&self, child: Option<&Child>, files: &mut Files) {
+        if let Some(lock) = &self.0.parts.lock {
+            files.note_trouble(lock.name_child(child));
+        }
+    }
+
+    /// Raw files go once their log is complete. If it isn't, they stay for the next run to make good.
+    fn close(&self, mut files: Files, tool: &str) {
+        if files.trouble.is_none() {
+            let removed = files.remove();
+            files.note_trouble(removed);
+        }
+        if let Some(trouble) = files.trouble {
+            self.events().warn(
+                format!("the record of `{tool}` is incomplete: {trouble}"),
+                Some("Check that the disk isn't full. The next run completes the record.".into()),
+            );
+        }
     }
 
     fn create(&self, tool: &str, ending: &str) -> io::Result<(Utf8PathBuf, File)> {
@@ -250,6 +258,7 @@ impl Runner {
             stderr: self.create(command.tool, "err")?,
             stdout_is_private: command.stdout == Stdout::Private,
             follow: command.follow.clone(),
+            trouble: None,
         })
     }
 
@@ -281,164 +290,5 @@ fn ended(status: ExitStatus) -> Ended {
     match (status.code(), status.signal()) {
         (Some(code), _) => Ended::Exit(code),
         (None, signal) => Ended::Signal(signal.unwrap_or_default()),
-    }
-}
-
-struct Files {
-    log: File,
-    stdout: (Utf8PathBuf, File),
-    stderr: (Utf8PathBuf, File),
-    stdout_is_private: bool,
-    follow: Option<Utf8PathBuf>,
-}
-
-impl Files {
-    fn private(&self) -> io::Result<Vec<u8>> {
-        if self.stdout_is_private { fs_err::read(&self.stdout.0) } else { Ok(Vec::new()) }
-    }
-
-    fn tails(&self, redactor: &Redactor) -> io::Result<Vec<(Source, Tail)>> {
-        let stdout = (!self.stdout_is_private).then_some((Source::Stdout, &self.stdout.0));
-        let followed = self.follow.as_ref().map(|path| (Source::Followed, path));
-        stdout
-            .into_iter()
-            .chain([(Source::Stderr, &self.stderr.0)])
-            .chain(followed)
-            .map(|(source, path)| Ok((source, Tail::new(File::open(path)?, redactor.clone()))))
-            .collect()
-    }
-
-    fn remove(&self) -> io::Result<()> {
-        for path in [Some(&self.stdout.0), Some(&self.stderr.0), self.follow.as_ref()].into_iter().flatten() {
-            fs_err::remove_file(path)?;
-        }
-        // It goes with its last file; until then it is not empty, and that is no error.
-        if let Some(folder) = self.stdout.0.parent() {
-            let _ = fs_err::remove_dir(folder);
-        }
-        Ok(())
-    }
-}
-
-/// One child being watched.
-struct Watch<'a> {
-    runner: &'a Runner,
-    cancel: Cancel,
-    child: Child,
-    files: &'a mut Files,
-    observer: &'a mut dyn Observer,
-    tail: VecDeque<String>,
-    /// What is sent when, if the child still runs then.
-    planned: VecDeque<(Instant, Step)>,
-    deadline: Option<Instant>,
-    interrupted: bool,
-    timed_out: bool,
-}
-
-impl<'a> Watch<'a> {
-    fn new(
-        runner: &'a Runner,
-        command: &Command,
-        child: Child,
-        files: &'a mut Files,
-        observer: &'a mut dyn Observer,
-    ) -> Self {
-        Self {
-            runner,
-            cancel: command.cancel,
-            child,
-            files,
-            observer,
-            tail: VecDeque::new(),
-            planned: VecDeque::new(),
-            deadline: command.timeout.map(|timeout| Instant::now() + timeout),
-            interrupted: false,
-            timed_out: false,
-        }
-    }
-
-    /// The child has ended when its process has, and its files are read to their end then: others may still
-    /// hold them open.
-    async fn until_end(&mut self, mut child: Box<dyn ChildWrapper>) -> io::Result<ExitStatus> {
-        let mut tails = self.files.tails(self.runner.redactor())?;
-        let mut seen = 0;
-        let status = loop {
-            tokio::select! {
-                           status = child.wait() => break status?,
-                           count = self.runner.interrupts().beyond(seen) => {
-                               seen = count;
-                               self.interrupt(count);
-                           }
-                           () = tokio::time::sleep(LOOK) => {
-                               for (source, tail) in &mut tails {
-                                   let source = *source;
-            tail.lines(|line| self.take(source, line))?;
-                               }
-                               self.send_planned();
-                           }
-                       }
-        };
-        for (source, mut tail) in tails {
-            tail.rest(|line| self.take(source, line))?;
-        }
-        Ok(status)
-    }
-
-    fn take(&mut self, source: Source, line: &str) -> io::Result<()> {
-        self.observer.line(source, line);
-        if source == Source::Followed {
-            return Ok(());
-        }
-        if self.tail.len() == TAIL {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line.to_owned());
-        writeln!(self.files.log, "{line}")
-    }
-
-    fn interrupt(&mut self, count: u8) {
-        let Response { now, later, next } = self.cancel.respond(count);
-        self.interrupted = true;
-        if let Some(step) = now {
-            self.send(step);
-        }
-        if let Some(later) = later {
-            let from = Instant::now();
-            self.planned = later.into_iter().map(|(delay, step)| (from + delay, step)).collect();
-        }
-        self.runner.events().send(Kind::Waiting {
-            waiting_for: WaitingFor::Interrupted {
-                tool: self.child.tool.clone(),
-                unfinished: self.observer.unfinished(),
-                next: next.to_owned(),
-            },
-        });
-    }
-
-    fn send_planned(&mut self) {
-        let now = Instant::now();
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.deadline = None;
-            self.timed_out = true;
-            let response = Cancel::Terminate.respond(1);
-            response.now.into_iter().for_each(|step| self.send(step));
-            self.planned =
-                response.later.into_iter().flatten().map(|(delay, step)| (now + delay, step)).collect();
-        }
-        while let Some((when, step)) = self.planned.front().copied()
-            && when <= now
-        {
-            self.planned.pop_front();
-            self.send(step);
-        }
-    }
-
-    /// The child is not reaped yet, so the pid is its own; that it may have ended already is no error.
-    fn send(&self, step: Step) {
-        let Ok(pid) = i32::try_from(self.child.pid).map(Pid::from_raw) else { return };
-        let _ = match step {
-            Step::Leader(signal) => kill(pid, signal),
-            Step::Group(signal) => killpg(pid, signal),
-        };
     }
 }

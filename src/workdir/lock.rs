@@ -183,25 +183,31 @@ pub struct Leftover {
 }
 
 impl Leftover {
-    /// Waits until it has ended. An interrupt of the user ends the waiting, and not the program.
+    /// Waits until it has ended. The user's first interrupt asks it to stop, a second one leaves it alone and
+    /// ends the waiting.
     pub async fn wait(&self, lock: &Lock, events: &Sender, interrupts: &Interrupts) -> Result<(), Error> {
         events.send(Kind::Waiting { waiting_for: WaitingFor::Leftover(self.child.clone()) });
-        let seen = interrupts.count();
+        events.note("Ctrl-C asks it to stop; a second Ctrl-C leaves it alone");
+        let mut seen = interrupts.count();
+        let patience = seen.saturating_add(2);
         while process::is_running(&self.child) {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
-                _ = interrupts.beyond(seen) => {
-                    let (tool, pid) = (self.child.tool.clone(), self.child.pid);
-                    return Err(Error::LeftoverAlive { tool, pid });
+                count = interrupts.beyond(seen) => {
+                    seen = count;
+                    if count >= patience {
+                        let (tool, pid) = (self.child.tool.clone(), self.child.pid);
+                        return Err(Error::LeftoverAlive { tool, pid });
+                    }
+                    self.interrupt();
                 }
             }
         }
         lock.name_child(None).map_err(Error::io("write", lock.path()))
     }
 
-    /// Asks it to stop with one SIGINT to the leader, which Terraform and Ansible both understand. To be
-    /// followed by [`Leftover::wait`].
-    pub fn interrupt(&self) {
+    /// One SIGINT to the leader, which Terraform and Ansible both understand.
+    fn interrupt(&self) {
         if process::is_running(&self.child)
             && let Ok(pid) = i32::try_from(self.child.pid)
         {
@@ -271,10 +277,14 @@ mod tests {
         assert_eq!(leftover.child.tool, "sleep");
         let interrupts = Interrupts::default();
         let events = Sender::nowhere();
-        leftover.interrupt();
-        let (waited, _) = tokio::join!(
+        let stop = interrupts.clone();
+        let (waited, ..) = tokio::join!(
             leftover.wait(&lock, &events, &interrupts),
-            tokio::task::spawn_blocking(move || process.wait())
+            tokio::task::spawn_blocking(move || process.wait()),
+            async move {
+                tokio::task::yield_now().await;
+                stop.interrupt();
+            }
         );
         waited.unwrap();
         drop(lock);
@@ -294,6 +304,7 @@ mod tests {
         let events = Sender::nowhere();
         let (waited, ()) = tokio::join!(leftover.wait(&lock, &events, &interrupts), async move {
             tokio::task::yield_now().await;
+            stop.interrupt();
             stop.interrupt();
         });
         assert_eq!(waited.unwrap_err().exit_code(), ExitCode::Locked);

@@ -1,14 +1,17 @@
 //! Children that are real programs of every machine: sessions, locks, timeouts, a killed driver.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use refarch::events::Kind;
+use camino::{Utf8Path, Utf8PathBuf};
+use refarch::events::{Kind, Sender};
 use refarch::exit::ExitCode;
-use refarch::process::{self, Cancel, Command, Ended, Quiet, Stdout};
+use refarch::process::{
+    self, Ambient, Cancel, Command, Ended, Interrupts, Parts, Quiet, Redactor, Runner, Stdout,
+};
 use refarch::workdir::{self, Claim, Lock};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::harness::Harness;
+use super::harness::{Harness, PATIENCE, SECRET};
 
 fn shell(script: &str) -> Command {
     Command::new("sh", "/bin/sh").args(["-c", script])
@@ -69,7 +72,7 @@ fn state(pid: u32) -> Option<char> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lock_names_the_child_while_it_runs() {
     let folder = tempfile::tempdir().unwrap();
-    let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("lock")).unwrap();
+    let path = Utf8PathBuf::from_path_buf(folder.path().join("lock")).unwrap();
     let (lock, _) = Lock::take(&path, Claim { command: "refarch up".into() }).unwrap();
     let harness = Harness::locked(vec![], Some(lock));
     let runner = harness.runner.clone();
@@ -86,31 +89,70 @@ async fn the_lock_names_the_child_while_it_runs() {
     assert_eq!(Lock::holder(&path).unwrap().child, None);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_child_goes_on_when_its_driver_stops_listening() {
-    // A dropped future is as near to a killed driver as one process can play; `make test` kills a real one.
-    let folder = tempfile::tempdir().unwrap();
-    let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("lock")).unwrap();
-    let (lock, _) = Lock::take(&path, Claim { command: "refarch up".into() }).unwrap();
-    let harness = Harness::locked(vec![], Some(lock));
-    let go = folder.path().join("go");
-    let script = format!("until [ -e '{}' ]; do sleep 0.05; done; echo finished", go.display());
-    let command = shell(&script).cancel(Cancel::FinishFirst);
-    let runner = harness.runner.clone();
-    let running = tokio::spawn(async move { runner.run(command, &mut Quiet).await });
-    tokio::task::block_in_place(|| harness.wait_for(|event| matches!(event, Kind::ChildStarted { .. })));
-    running.abort();
-    assert!(running.await.unwrap_err().is_cancelled());
-    let child = Lock::holder(&path).unwrap().child.unwrap();
-    assert!(process::is_running(&child));
-    fs_err::write(&go, "").unwrap();
-    while process::is_running(&child) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// Tells the test below, started once more as a process of its own, which folder it works in.
+const DRIVER: &str = "REFARCH_TEST_KILLED_DRIVER";
+
+#[tokio::test]
+async fn a_child_outlives_a_killed_driver_and_the_next_run_completes_its_record() {
+    if let Some(folder) = std::env::var_os(DRIVER) {
+        return drive_until_killed(&Utf8PathBuf::from_path_buf(folder.into()).unwrap()).await;
     }
-    let recovered = process::recover(&harness.root.join("logs"), harness.runner.redactor()).unwrap();
-    assert_eq!(recovered, 2);
-    assert!(harness.log("sh").ends_with("finished\n"), "{}", harness.log("sh"));
-    harness.assert_clean();
+    let keep = tempfile::tempdir().unwrap();
+    let folder = Utf8Path::from_path(keep.path()).unwrap();
+    let this = "drive::process::a_child_outlives_a_killed_driver_and_the_next_run_completes_its_record";
+    let mut driver = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", this])
+        .env(DRIVER, folder)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let lock_file = folder.join("lock");
+    let named = || Lock::holder(&lock_file).and_then(|owner| owner.child);
+    let began = Instant::now();
+    while named().is_none() && began.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let child = named().expect("the driver must start its child");
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    assert!(process::is_running(&child), "it died with its driver");
+
+    let (lock, leftover) = Lock::take(&lock_file, Claim { command: "refarch up".into() }).unwrap();
+    assert_eq!(leftover.as_ref().map(|leftover| &leftover.child), Some(&child));
+    fs_err::write(folder.join("go"), "").unwrap();
+    leftover.unwrap().wait(&lock, &Sender::nowhere(), &Interrupts::default()).await.unwrap();
+    let redactor = Redactor::knowing(&[SecretString::from(SECRET)]);
+    assert_eq!(process::recover(folder, &redactor).unwrap(), 2);
+    let log = fs_err::read_to_string(folder.join("sh.log")).unwrap();
+    assert!(log.ends_with("said before [redacted]\nsaid after [redacted]\n"), "{log}");
+    assert!(!folder.join("raw").exists());
+}
+
+async fn drive_until_killed(folder: &Utf8Path) {
+    let (lock, _) = Lock::take(&folder.join("lock"), Claim { command: "refarch up".into() }).unwrap();
+    let runner = Runner::new(Parts {
+        logs: folder.to_owned(),
+        redactor: Redactor::knowing(&[SecretString::from(SECRET)]),
+        events: Sender::nowhere(),
+        interrupts: Interrupts::default(),
+        ambient: Ambient::of_this_process(),
+        lock: Some(lock),
+    });
+    let script = "echo \"said before $S\"; until [ -e go ]; do sleep 0.05; done; echo \"said after $S\"";
+    let command = shell(script).dir(folder).env("S", SECRET).cancel(Cancel::FinishFirst);
+    runner.run(command, &mut Quiet).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupts_that_come_at_once_are_counted_one_by_one() {
+    let harness = Harness::playing(&[]);
+    let runner = harness.runner.clone();
+    let running = tokio::spawn(async move { runner.run(shell("exec sleep 600"), &mut Quiet).await });
+    harness.wait_for(|event| matches!(event, Kind::ChildStarted { .. }));
+    harness.interrupts.interrupt();
+    harness.interrupts.interrupt();
+    // The second one alone would send nothing.
+    assert_eq!(running.await.unwrap().unwrap().ended, Ended::Signal(15));
 }
 
 #[tokio::test]
