@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the end-to-end test expects, one line a check. Sourced by tests/e2e/run, which owns `scratch`.
+# What the end-to-end test expects, one line a check. Sourced by tests/e2e, which owns `scratch`.
 
 checks=0
 failures=0

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A throwaway host for the stand-in's end-to-end test: the lab's image under an overlay, booted by
 # systemd-nspawn in a network namespace of its own, beside a second namespace that plays the outside world.
-# Sourced by tests/e2e/run. Everything lies in one scratch directory; `host_down` removes all of it.
+# Sourced by tests/e2e. Everything lies in one scratch directory; `host_down` removes all of it.
 
 HOST_ADDRESS=198.18.255.1
 OUTSIDE_ADDRESS=198.18.255.2
