@@ -62,17 +62,25 @@ pub async fn converge(world: &mut World, tools: &Tools, decided: &Decided) -> Re
     }
     let nodes = decided.rollout.converged();
     if nodes.is_empty() {
-        return Ok(());
+        // A run that was killed after Ansible's work may not have come to taking over what it left.
+        return take_over(world, &decided.states);
     }
     for node in &nodes {
         deliver_shared_secrets(world, node, decided.states.get(node)).await?;
     }
     tools.ansible.playbook(Playbook::new("site.yml").on(&nodes)).await?.success()?;
+    let states = states(world, tools).await?;
+    take_over(world, &states)
+}
+
+/// Takes into the store what the nodes made: keys of `gitlab-secrets.json`, and file systems.
+fn take_over(world: &mut World, states: &BTreeMap<NodeName, NodeState>) -> Result<(), Error> {
+    let nodes: Vec<NodeName> = world.deployment.nodes.keys().cloned().collect();
     for node in &nodes {
         take_shared_secrets(world, node)?;
     }
-    let states = states(world, tools).await?;
-    record_disks(world, &states)
+    record_disks(world, states);
+    Ok(world.secrets.save(&world.workdir)?)
 }
 
 /// Marks the data disks: from now on the deployment exists, and losing a disk loses data.
@@ -151,18 +159,17 @@ fn take_shared_secrets(world: &mut World, node: &NodeName) -> Result<(), Error> 
     world.secrets.gitlab_secrets = added_by_node(&world.secrets.gitlab_secrets, &fetched);
     let values: Vec<SecretString> = world.secrets.values();
     world.redactor.learn(&values);
-    Ok(world.secrets.save(&world.workdir)?)
+    Ok(())
 }
 
 /// Remembers which file system each data disk carries: from now on another one is a loss.
-fn record_disks(world: &mut World, states: &BTreeMap<NodeName, NodeState>) -> Result<(), Error> {
+fn record_disks(world: &mut World, states: &BTreeMap<NodeName, NodeState>) {
     for (node, state) in states {
         for disk in state.data_disks.iter().filter(|disk| disk.uuid.is_some()) {
             let known = world.secrets.data_disks.entry(disk_key(node, &disk.name)).or_default();
             known.uuid.clone_from(&disk.uuid);
         }
     }
-    Ok(world.secrets.save(&world.workdir)?)
 }
 
 /// How each node's gitlab.rb differs from the one that was bound last.
