@@ -1,5 +1,6 @@
 //! `gitlab-ctl`: reconfigure, and what runit does to services.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,6 +12,7 @@ use crate::{paths, reconfigure};
 enum Request<'a> {
     Reconfigure,
     Service { verb: &'a str, service: Option<&'a str> },
+    Tail { service: Option<&'a str> },
     Arguments(&'a str),
     Unknown,
 }
@@ -22,7 +24,11 @@ fn parse<'a>(arguments: &[&'a str]) -> Request<'a> {
         ["reconfigure"] => Request::Reconfigure,
         [verb] if VERBS.contains(verb) => Request::Service { verb, service: None },
         [verb, service] if VERBS.contains(verb) => Request::Service { verb, service: Some(service) },
-        [verb, ..] if VERBS.contains(verb) || *verb == "reconfigure" => Request::Arguments(verb),
+        ["tail"] => Request::Tail { service: None },
+        ["tail", service] => Request::Tail { service: Some(service) },
+        [verb, ..] if VERBS.contains(verb) || ["reconfigure", "tail"].contains(verb) => {
+            Request::Arguments(verb)
+        }
         _ => Request::Unknown,
     }
 }
@@ -38,6 +44,7 @@ pub fn run(arguments: &[String]) -> u8 {
     match parse(&arguments) {
         Request::Reconfigure => reconfigure(),
         Request::Service { verb, service } => each(verb, service),
+        Request::Tail { service } => tail(service),
         Request::Arguments(verb) => {
             say(format!("The command {verb} does not accept these arguments"));
             2
@@ -45,7 +52,7 @@ pub fn run(arguments: &[String]) -> u8 {
         Request::Unknown => {
             say("I don't know that command.");
             say(format!("gitlab-ctl ({}): command (subcommand)", paths::NOTICE));
-            for known in ["reconfigure", "status", "start", "stop", "restart", "hup"] {
+            for known in ["reconfigure", "status", "start", "stop", "restart", "hup", "tail"] {
                 say(format!("  {known}"));
             }
             1
@@ -70,6 +77,24 @@ fn reconfigure() -> u8 {
             1
         }
     }
+}
+
+/// Follows the logs of all services, or of one, until it is interrupted.
+fn tail(service: Option<&str>) -> u8 {
+    let current = |name: &String| Path::new(paths::LOG).join(name).join("current");
+    let logs: Vec<_> = services()
+        .iter()
+        .filter(|name| service.is_none_or(|service| service == *name))
+        .map(current)
+        .filter(|log| log.is_file())
+        .collect();
+    if logs.is_empty() {
+        say(format!("{}: there is no log", service.unwrap_or("gitlab")));
+        return 1;
+    }
+    let error = Command::new("tail").args(["--follow=name", "--retry", "--"]).args(logs).exec();
+    say(format!("tail: {error}"));
+    1
 }
 
 /// Hands the verb to `sv` for each service, or the named one; the first failure is the exit code.
@@ -162,6 +187,8 @@ mod tests {
         let one = Request::Service { verb: "restart", service: Some("puma") };
         assert_eq!(parse(&["restart", "puma"]), one);
         assert_eq!(parse(&["reconfigure", "now"]), Request::Arguments("reconfigure"));
+        assert_eq!(parse(&["tail", "puma"]), Request::Tail { service: Some("puma") });
+        assert_eq!(parse(&["tail", "puma", "now"]), Request::Arguments("tail"));
         assert_eq!(parse(&["cleanse"]), Request::Unknown);
         assert_eq!(parse(&[]), Request::Unknown);
     }
