@@ -145,10 +145,12 @@ fn say(step: &Step, text: &str, to: &mut dyn Write, interrupt: &SigSet) -> Outco
         if holds(&step.wait_before) && !waited {
             waited = true;
             to.flush()?;
-            while step.stubborn {
-                interrupt.wait()?;
-            }
             interrupt.wait()?;
+            if step.stubborn {
+                loop {
+                    interrupt.wait()?;
+                }
+            }
         }
         writeln!(to, "{line}")?;
     }

@@ -122,7 +122,7 @@ async fn the_probe_brings_the_state_of_each_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_ends_it_in_good_order() {
-    let harness = Harness::with(vec![
+    let harness = Harness::with(&[
         json!({"command": "version", "play": "ansible/version"}),
         json!({"command": "site.yml", "play": "ansible/interrupted", "wait_before": "User interrupted"}),
     ]);
@@ -138,7 +138,7 @@ async fn an_interrupt_ends_it_in_good_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_hangs_is_ended_by_the_third_interrupt() {
-    let harness = Harness::with(vec![
+    let harness = Harness::with(&[
         json!({"command": "version", "play": "ansible/version"}),
         json!({"command": "site.yml", "play": "ansible/good", "wait_before": "host_ok", "stubborn": true}),
     ]);
@@ -157,7 +157,7 @@ async fn one_that_hangs_is_ended_by_the_third_interrupt() {
 
 #[tokio::test]
 async fn a_killed_ansible_is_told_apart_from_a_failed_one() {
-    let harness = Harness::with(vec![
+    let harness = Harness::with(&[
         json!({"command": "version", "play": "ansible/version"}),
         json!({"command": "site.yml", "play": "ansible/good", "die_before": "host_ok"}),
     ]);
@@ -167,7 +167,7 @@ async fn a_killed_ansible_is_told_apart_from_a_failed_one() {
 
 #[tokio::test]
 async fn a_secret_in_its_output_stays_in_no_file() {
-    let mut harness = Harness::with(vec![
+    let mut harness = Harness::with(&[
         json!({"command": "version", "play": "ansible/version"}),
         json!({"command": "site.yml", "play": "ansible/failed", "first": [
             format!("fatal: [x]: FAILED! => {{\"msg\": \"{SECRET}\"}}"), "y".repeat(1024 * 1024)]}),

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 /// A secret that everything in a test knows and no file may hold.
 pub const SECRET: &str = "s3cr3t/Value \"with\" signs";
 /// Longer than anything here takes, even on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One call of a fake, as it noted it.
 #[derive(Debug, Deserialize)]
@@ -64,23 +64,25 @@ fn fake() -> &'static Utf8Path {
             let message: Value = serde_json::from_str(line).ok()?;
             message["executable"].as_str().map(Utf8PathBuf::from)
         });
-        executables.last().expect("the fakes have an executable")
+        executables.collect::<Vec<_>>().pop().expect("the fakes have an executable")
     })
 }
 
 impl Harness {
     /// Fakes that do these steps: (command, recording).
     pub fn playing(steps: &[(&str, &str)]) -> Self {
-        Self::with(steps.iter().map(|(command, play)| json!({"command": command, "play": play})).collect())
+        let steps: Vec<_> =
+            steps.iter().map(|(command, play)| json!({"command": command, "play": play})).collect();
+        Self::with(&steps)
     }
 
     /// Fakes that do these steps, in full.
-    pub fn with(steps: Vec<Value>) -> Self {
+    pub fn with(steps: &[Value]) -> Self {
         Self::locked(steps, None)
     }
 
     /// The same, with a lock that names the running child.
-    pub fn locked(steps: Vec<Value>, lock: Option<Lock>) -> Self {
+    pub fn locked(steps: &[Value], lock: Option<Lock>) -> Self {
         let keep = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(keep.path().canonicalize().unwrap()).unwrap();
         for folder in ["bin", "logs", "tree", "cache"] {

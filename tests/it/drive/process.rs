@@ -74,7 +74,7 @@ async fn the_lock_names_the_child_while_it_runs() {
     let folder = tempfile::tempdir().unwrap();
     let path = Utf8PathBuf::from_path_buf(folder.path().join("lock")).unwrap();
     let (lock, _) = Lock::take(&path, Claim { command: "refarch up".into() }).unwrap();
-    let harness = Harness::locked(vec![], Some(lock));
+    let harness = Harness::locked(&[], Some(lock));
     let runner = harness.runner.clone();
     let running = tokio::spawn(async move { runner.run(shell("exec sleep 600"), &mut Quiet).await });
     let started =

@@ -203,7 +203,7 @@ async fn a_broken_module_shows_the_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_interrupt_lets_it_finish_and_is_remembered() {
-    let mut harness = Harness::with(vec![
+    let mut harness = Harness::with(&[
         json!({"command": "version", "play": "terraform/version"}),
         json!({"command": "plan", "play": "terraform/plan-create"}),
         json!({"command": "apply", "play": "terraform/apply-interrupted", "wait_before": "Interrupt received"}),
@@ -235,7 +235,7 @@ async fn one_interrupt_lets_it_finish_and_is_remembered() {
 
 #[tokio::test]
 async fn a_killed_terraform_names_what_it_was_at() {
-    let harness = Harness::with(vec![
+    let harness = Harness::with(&[
         json!({"command": "version", "play": "terraform/version"}),
         json!({"command": "plan", "play": "terraform/plan-create"}),
         json!({"command": "apply", "play": "terraform/apply-create", "die_before": "Creation complete"}),
@@ -250,7 +250,7 @@ async fn a_killed_terraform_names_what_it_was_at() {
 
 #[tokio::test]
 async fn garbage_a_megabyte_and_a_secret_do_no_harm() {
-    let mut harness = Harness::with(vec![
+    let mut harness = Harness::with(&[
         json!({"command": "version", "play": "terraform/version"}),
         json!({"command": "plan", "play": "terraform/plan-create", "first": [
             "no JSON at all",
