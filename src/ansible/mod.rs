@@ -12,4 +12,4 @@ mod venv;
 pub use client::{Client, Options, Playbook};
 pub use error::Error;
 pub use outcome::{Failure, Outcome};
-pub use venv::{Installed, install, is_current, programs, requirements};
+pub use venv::{Installed, install, is_current, programs};

@@ -51,12 +51,6 @@ pub struct Installed {
     pub version: String,
 }
 
-/// What is installed: the pinned packages with their hashes, as pip reads them.
-#[must_use]
-pub const fn requirements() -> &'static str {
-    REQUIREMENTS
-}
-
 /// The folder of programs of the private installation, whether it is there or not.
 #[must_use]
 pub fn programs(cache: &Utf8Path) -> Utf8PathBuf {

@@ -72,7 +72,6 @@ pub struct Planned {
 pub struct Client {
     runner: Runner,
     program: Utf8PathBuf,
-    version: Version,
     options: Options,
 }
 
@@ -97,19 +96,13 @@ impl Client {
     /// Finds the program and checks that it is new enough.
     pub async fn find(runner: &Runner, options: Options) -> Result<Self, Error> {
         let program = find(runner.ambient())?;
-        let mut client = Self { runner: runner.clone(), program, version: OLDEST, options };
-        client.version = client.ask_version().await?;
-        if client.version < OLDEST {
-            let (program, found) = (client.program, client.version.to_string());
+        let client = Self { runner: runner.clone(), program, options };
+        let version = client.ask_version().await?;
+        if version < OLDEST {
+            let (program, found) = (client.program, version.to_string());
             return Err(Error::TooOld { program, found, needed: NEEDED });
         }
         Ok(client)
-    }
-
-    /// Its version.
-    #[must_use]
-    pub const fn version(&self) -> &Version {
-        &self.version
     }
 
     /// Makes the root module ready: providers are installed, the backend is opened.
@@ -192,18 +185,6 @@ impl Client {
                 Ok((name, output.value))
             })
             .collect()
-    }
-
-    /// The addresses of everything that the state records, data sources left out. Empty where there is no state.
-    pub async fn resources(&self) -> Result<Vec<String>, Error> {
-        let outcome = self.private(self.command("show").arg("-json")).await?;
-        let state: Value =
-            serde_json::from_slice(&outcome.private).map_err(|_| unknown(&outcome, "it is no JSON"))?;
-        let mut addresses = Vec::new();
-        if let Some(module) = state.pointer("/values/root_module") {
-            collect_addresses(module, &mut addresses);
-        }
-        Ok(addresses)
     }
 
     fn ui(&self) -> Ui {
@@ -303,13 +284,6 @@ fn unknown(outcome: &Outcome, reason: impl Into<String>) -> Error {
     Error::UnknownFormat { command: outcome.command.clone(), reason: reason.into() }
 }
 
-fn collect_addresses(module: &Value, addresses: &mut Vec<String>) {
-    let of = |key: &str| module.get(key).and_then(Value::as_array).into_iter().flatten();
-    let managed = of("resources").filter(|resource| resource["mode"] == "managed");
-    addresses.extend(managed.filter_map(|resource| resource["address"].as_str()).map(str::to_owned));
-    of("child_modules").for_each(|child| collect_addresses(child, addresses));
-}
-
 /// A command that has ended.
 struct Done {
     ui: Ui,
@@ -376,16 +350,5 @@ mod tests {
     fn a_mirror_path_is_taken_literally() {
         let config = cli_config(Utf8Path::new(r#"/a "b"/${c}/%{d}"#));
         assert!(config.contains(r#"path = "/a \"b\"/$${c}/%%{d}""#), "{config}");
-    }
-
-    #[test]
-    fn addresses_are_found_in_every_module() {
-        let module = serde_json::json!({
-            "resources": [{"mode": "managed", "address": "a.b"}, {"mode": "data", "address": "data.c.d"}],
-            "child_modules": [{"resources": [{"mode": "managed", "address": "module.m.e.f"}]}],
-        });
-        let mut addresses = Vec::new();
-        collect_addresses(&module, &mut addresses);
-        assert_eq!(addresses, ["a.b", "module.m.e.f"]);
     }
 }

@@ -18,14 +18,6 @@ pub async fn ssh_key(runner: &Runner, comment: &str) -> Result<SshKey, Error> {
     Ok(SshKey { public: public.trim().to_owned(), private: read(path)? })
 }
 
-/// Makes an RSA key as PEM.
-pub async fn rsa_pem(runner: &Runner, bits: u16) -> Result<SecretString, Error> {
-    let folder = private_folder(runner)?;
-    let path = &path_in(&folder)?.join("key");
-    generate(runner, path, &["-t", "rsa", "-b", &bits.to_string(), "-m", "PEM"]).await?;
-    read(path)
-}
-
 async fn generate(runner: &Runner, path: &Utf8Path, kind: &[&str]) -> Result<(), Error> {
     let program = runner.ambient().find("ssh-keygen", INSTALL)?;
     // The empty passphrase is no secret: the file it would protect lies in the secrets store.

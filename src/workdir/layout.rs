@@ -32,16 +32,6 @@ impl Workdir {
         Ok(Self { root })
     }
 
-    /// The work directory if there is one.
-    pub fn find(spec: &Utf8Path, name: &str) -> Result<Option<Self>, Error> {
-        let root = Self::place(spec, name)?;
-        if fs_err::symlink_metadata(&root).is_err() {
-            return Ok(None);
-        }
-        make_private(&root)?;
-        Ok(Some(Self { root }))
-    }
-
     fn place(spec: &Utf8Path, name: &str) -> Result<Utf8PathBuf, Error> {
         let folder = match spec.parent() {
             Some(parent) if parent == "" => Utf8Path::new("."),
@@ -113,22 +103,6 @@ impl Workdir {
         }
         atomically(path, content, PRIVATE)
     }
-
-    /// Removes the work directory, secrets, state and logs included, and the folder above it if that is empty
-    /// then.
-    pub fn remove(self) -> Result<(), Error> {
-        fs_err::remove_dir_all(&self.root).map_err(Error::io("remove", &self.root))?;
-        let Some(parent) = self.root.parent() else { return Ok(()) };
-        let others = parent
-            .read_dir_utf8()
-            .map_err(Error::io("read", parent))?
-            .filter(|entry| entry.as_ref().map_or(true, |entry| entry.file_name() != ".gitignore"))
-            .count();
-        if others == 0 {
-            fs_err::remove_dir_all(parent).map_err(Error::io("remove", parent))?;
-        }
-        Ok(())
-    }
 }
 
 /// Makes a folder for the owner only, or makes sure that one is.
@@ -182,19 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn finding_makes_nothing() {
-        let (_keep, path) = folder();
-        assert_eq!(Workdir::find(&path.join("gitlab.yml"), "demo").unwrap(), None);
-        assert!(!path.join(".refarch").exists());
-    }
-
-    #[test]
     fn a_folder_that_others_may_read_is_closed() {
         let (_keep, path) = folder();
         let root = path.join(".refarch/demo");
         fs_err::create_dir_all(&root).unwrap();
         fs_err::set_permissions(&root, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Workdir::find(&path.join("gitlab.yml"), "demo").unwrap().unwrap();
+        Workdir::open(&path.join("gitlab.yml"), "demo").unwrap();
         assert_eq!(mode(&root), 0o700);
     }
 
@@ -208,16 +175,5 @@ mod tests {
         fs_err::write(path.join(".refarch/other"), "").unwrap();
         let error = Workdir::open(&path.join("gitlab.yml"), "other").unwrap_err();
         assert!(error.to_string().ends_with("it is no folder"), "{error}");
-    }
-
-    #[test]
-    fn removing_the_last_one_removes_the_folder_above() {
-        let (_keep, path) = folder();
-        let spec = path.join("gitlab.yml");
-        let (one, two) = (Workdir::open(&spec, "one").unwrap(), Workdir::open(&spec, "two").unwrap());
-        one.remove().unwrap();
-        assert!(two.root().exists());
-        two.remove().unwrap();
-        assert!(!path.join(".refarch").exists());
     }
 }

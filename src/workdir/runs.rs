@@ -26,12 +26,6 @@ impl Run {
         self.folder.join("events.jsonl")
     }
 
-    /// What the terminal showed.
-    #[must_use]
-    pub fn log(&self) -> Utf8PathBuf {
-        self.folder.join("run.log")
-    }
-
     /// What was checked, and the answers.
     #[must_use]
     pub fn report(&self) -> Utf8PathBuf {

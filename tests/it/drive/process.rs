@@ -184,8 +184,6 @@ async fn keys_are_made_and_leave_no_file() {
         key.public
     );
     assert!(key.private.expose_secret().starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"));
-    let pem = workdir::rsa_pem(&harness.runner, 1024).await.unwrap();
-    assert!(pem.expose_secret().starts_with("-----BEGIN RSA PRIVATE KEY-----"));
     harness.assert_clean();
     let names: Vec<_> = harness
         .root

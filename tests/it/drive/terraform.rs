@@ -294,13 +294,3 @@ async fn plan_and_state_are_for_the_owner_only() {
     client.apply(planned.file).await.unwrap();
     assert_eq!(mode("terraform.tfstate"), 0o600);
 }
-
-#[tokio::test]
-async fn the_state_tells_what_exists() {
-    let harness =
-        Harness::playing(&[VERSION, ("show", "terraform/resources"), ("show", "terraform/resources-none")]);
-    let client = client(&harness).await;
-    let things = ["terraform_data.thing[0]", "terraform_data.thing[1]", "terraform_data.thing[2]"];
-    assert_eq!(client.resources().await.unwrap(), things);
-    assert!(client.resources().await.unwrap().is_empty());
-}
