@@ -74,7 +74,11 @@ func (d *Deployment) makeRoot(r *record, recorded hostRecord) error {
 			return err
 		}
 	}
-	lower := filepath.Join(spec.Image, "rootfs")
+	// The image's folder may be a name for the current one; the table of mounts shows which one it was.
+	lower, err := filepath.EvalSymlinks(filepath.Join(spec.Image, "rootfs"))
+	if err != nil {
+		return err
+	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", escapeLayer(lower), escapeLayer(upper), escapeLayer(work))
 	if err := syscall.Mount("refarch-lab", root, "overlay", 0, options); err != nil {
 		return &Problem{
