@@ -98,13 +98,22 @@ func (d *Deployment) ClaimHost(ctx context.Context, spec HostSpec) (Host, error)
 		if _, err := r.allocate(spec.Name); err != nil {
 			return err
 		}
-		if recorded, ok := r.Hosts[spec.Name]; !ok || !reflect.DeepEqual(recorded.Spec, spec) {
+		if recorded, ok := r.Hosts[spec.Name]; !ok || !d.asWanted(recorded.Spec, spec) {
 			r.Hosts[spec.Name] = hostRecord{Serial: newSerial(), Spec: spec}
 		}
 		claimed = d.host(r, spec.Name)
 		return nil
 	})
 	return claimed, err
+}
+
+// asWanted says whether a recorded host may be taken over. One that runs may be of an older image: a newer one
+// is for hosts that are made.
+func (d *Deployment) asWanted(recorded, wanted HostSpec) bool {
+	if d.lab.running(d.Name, wanted.Name) {
+		recorded.Image = wanted.Image
+	}
+	return reflect.DeepEqual(recorded, wanted)
 }
 
 func (d *Deployment) host(r *record, name string) Host {

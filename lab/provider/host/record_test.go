@@ -19,7 +19,7 @@ func labIn(t *testing.T) *Lab {
 
 func deployment(t *testing.T, lab *Lab, name, suffix string) *Deployment {
 	t.Helper()
-	made, err := lab.Deployment(name, Owner{Suffix: suffix, WorkDirectory: "/work/" + suffix})
+	made, err := lab.Deployment(name, Owner{Suffix: suffix, WorkDirectory: "/srv/" + suffix})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestAnotherOwnerChangesNothing(t *testing.T) {
 	if !errors.As(err, &owned) || owned.Owner.Suffix != "aaaaaa" {
 		t.Fatalf("it says %v", err)
 	}
-	if said := err.Error(); !strings.HasPrefix(said, OwnedSummary) || !strings.Contains(said, "/work/aaaaaa") || !strings.Contains(said, "refarch-lab sweep acme") {
+	if said := err.Error(); !strings.HasPrefix(said, OwnedSummary) || !strings.Contains(said, "/srv/aaaaaa") || !strings.Contains(said, "refarch-lab sweep acme") {
 		t.Errorf("it says %q", said)
 	}
 	if _, err := other.view(); !IsOwned(err) {
