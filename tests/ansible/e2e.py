@@ -13,8 +13,9 @@ import time
 import unittest
 from pathlib import Path
 
-from deployment import FQDN, HERE, SECRETS, VERSION, Deployment, Outcome, make_certificates, secrets_in
-from nspawn import Host, rootfs, run
+from deployment import FQDN, HERE, SECRETS, VERSION, Deployment, Outcome, make_certificates, secrets_in, sha256
+from nspawn import Host, cache, rootfs, run
+from repository import Server, publish
 
 NODE = "demo-all-in-one-1"
 RECONFIGURES = "/var/log/gitlab/fixture-reconfigures"
@@ -33,15 +34,19 @@ class OnAHost(unittest.TestCase):
     """One host and one deployment a class: tests run in the order of their names and build on each other."""
 
     @classmethod
+    def package(cls) -> Path:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        run(HERE / "fixture" / "build", folder.name, VERSION)
+        return Path(folder.name) / f"gitlab-ee_{VERSION}_all.deb"
+
+    @classmethod
     def setUpClass(cls):
         if not (rootfs() / "usr").is_dir():
-            raise unittest.SkipTest("no image of the lab: run `make lab`") if not os.environ.get("CI") else RuntimeError("no image")
-        packages = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(packages.cleanup)
-        cls.packages = Path(packages.name)
-        run(HERE / "fixture" / "build", cls.packages, VERSION)
+            raise RuntimeError(f"no image of the lab at {rootfs()}: run `make lab`")
+        package = cls.package()
         cls.host = cls.enterClassContext(Host(NODE))
-        cls.deployment = Deployment(cls.host, cls.packages / f"gitlab-ee_{VERSION}_all.deb")
+        cls.deployment = Deployment(cls.host, package)
         cls.addClassCleanup(cls.deployment.close)
 
     def setUp(self):
@@ -305,7 +310,7 @@ class Build(OnAHost):
         before = self.reconfigures()
         child, _ = self.deployment.start()
         try:
-            wait_until(lambda: self.reconfigures() > before, 60, "a reconfigure")
+            wait_until(lambda: self.reconfigures() > before, 180, "a reconfigure")
         finally:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
@@ -375,6 +380,117 @@ class Build(OnAHost):
         self.assertIsNone(self.deployment.state()["package"]["installed"])
         self.succeeds(self.deployment.play())
         self.assertEqual(self.deployment.state()["package"], {"installed": VERSION, "held": True})
+
+
+class Sources(OnAHost):
+    """Where else a package can come from: a URL, and a repository that signs what it has."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = Path(folder.name) / "served"
+        cls.folder.mkdir()
+        cls.deb = Path(cls.deployment.vars["gitlab_node_package"]["source"]["file"]["path"])
+        cls.key = publish(cls.folder, cls.deb, "trixie", Path(folder.name) / "keys")
+        cls.url = cls.enterClassContext(Server(cls.folder, cls.host.gateway)).url
+        # The image's own sources can't be reached from a host.
+        cls.host.ssh("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*")
+
+    def from_source(self, **source) -> Outcome:
+        self.vars["gitlab_node_package"]["source"] = source
+        return self.deployment.play(given=self.vars)
+
+    def remove(self) -> None:
+        self.host.ssh("dpkg --purge --force-all gitlab-ee; rm -f /etc/gitlab/refarch-stamp.json")
+
+    def test_1_a_url_with_another_hash(self):
+        outcome = self.from_source(url={"url": f"{self.url}/pool/{self.deb.name}", "sha256": "0" * 64})
+        self.assertEqual(outcome.code, 2)
+        self.assertIn("checksum", outcome.failure)
+        self.assertIsNone(self.deployment.state()["package"]["installed"])
+
+    def test_2_a_url(self):
+        self.addCleanup(self.remove)
+        source = {"url": f"{self.url}/pool/{self.deb.name}", "sha256": sha256(self.deb)}
+        self.succeeds(self.from_source(url=source))
+        self.assertEqual(self.deployment.state()["package"], {"installed": VERSION, "held": True})
+        self.assertEqual(self.succeeds(self.from_source(url=source)).changed, [])
+
+    def repository(self, key: Path) -> dict:
+        return {"url": self.url, "distribution": "trixie", "components": ["main"], "key_file": str(key)}
+
+    def test_3_a_repository_that_another_key_signs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            other = Path(folder) / "other.asc"
+            other.write_text(self.key.read_text().replace("mDME", "mDMF"))
+            outcome = self.from_source(repository=self.repository(other))
+        self.assertEqual(outcome.code, 2)
+        self.assertIsNone(self.deployment.state()["package"]["installed"])
+
+    def test_4_a_repository(self):
+        source = self.repository(self.key)
+        self.succeeds(self.from_source(repository=source))
+        self.assertEqual(self.deployment.state()["package"], {"installed": VERSION, "held": True})
+        self.assertEqual(self.succeeds(self.from_source(repository=source)).changed, [])
+
+
+GITLAB_RB = f"""require 'json'
+secrets = JSON.parse(File.read('/etc/gitlab/refarch-secrets.json'))
+external_url 'https://{FQDN}'
+gitlab_rails['initial_root_password'] = secrets.fetch('root_password')
+gitlab_rails['monitoring_whitelist'] = ['127.0.0.0/8', '::1/128']
+letsencrypt['enable'] = false
+nginx['ssl_certificate'] = '/etc/gitlab/ssl/{FQDN}.crt'
+nginx['ssl_certificate_key'] = '/etc/gitlab/ssl/{FQDN}.key'
+package['modify_kernel_parameters'] = false
+"""
+
+
+class StandIn(OnAHost):
+    """The lab's stand-in package (not GitLab), with real services behind it."""
+
+    @classmethod
+    def package(cls) -> Path:
+        path = cache() / "lab" / "packages" / f"gitlab-ee_{VERSION}_amd64.deb"
+        if not path.exists():
+            raise RuntimeError(f"no stand-in package at {path}: run `make lab`")
+        return path
+
+    def test_1_the_first_run(self):
+        self.deployment.write("gitlab.rb", GITLAB_RB)
+        self.vars["gitlab_node_health_timeout_s"] = 60
+        outcome = self.succeeds(self.deployment.play(given=self.vars))
+        print(f"stand-in, first run: {outcome.seconds:.1f} s, {len(outcome.changed)} changed tasks")
+        state = self.deployment.state()
+        self.assertGreater(len(state["services"]), 5)
+        self.assertEqual({service["state"] for service in state["services"]}, {"run"})
+        self.assertEqual(state["stamp"], {**state["stamp"], **state["files"], "package": VERSION})
+
+    def test_2_a_second_run_changes_nothing(self):
+        before = self.host.ssh("cat /opt/gitlab/service/*/supervise/pid").stdout
+        outcome = self.succeeds(self.deployment.play())
+        print(f"stand-in, second run: {outcome.seconds:.1f} s, {len(outcome.changed)} changed tasks")
+        self.assertEqual(outcome.changed, [])
+        self.assertEqual(self.host.ssh("cat /opt/gitlab/service/*/supervise/pid").stdout, before)
+
+    def test_3_what_it_refuses_is_reported(self):
+        self.deployment.write("gitlab.rb", GITLAB_RB + "no_such_thing['enable'] = true\n")
+        outcome = self.deployment.play()
+        self.assertEqual(outcome.code, 2)
+        self.assertIn("no_such_thing", outcome.failure)
+        self.no_secret(outcome)
+        self.deployment.write("gitlab.rb", GITLAB_RB)
+        self.succeeds(self.deployment.play())
+
+    def test_4_a_new_host_serves_the_kept_data(self):
+        disk = self.deployment.state()["data_disks"][0]["uuid"]
+        self.deployment.write("gitlab-secrets.json", self.deployment.fetched.read_text())
+        self.host.replace()
+        self.vars = self.deployment.with_disk(expected_uuid=disk)
+        self.vars["gitlab_node_health_timeout_s"] = 60
+        self.succeeds(self.deployment.play(given=self.vars))
 
 
 if __name__ == "__main__":

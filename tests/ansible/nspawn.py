@@ -63,7 +63,7 @@ class Host:
         self._network()
         self._disk()
         self._access()
-        self.cleanup.callback(self.stop)
+        self.cleanup.callback(self.kill)
         self.boot()
 
     def _mount(self) -> None:
@@ -77,8 +77,8 @@ class Host:
             run("umount", self.root)
 
     def replace(self) -> None:
-        """Another host in its place, with the same data disk and address."""
-        self.stop()
+        """Another host in the place of one that died, with the same data disk and address."""
+        self.kill()
         self._unmount()
         for part in ("upper", "work", "merged"):
             shutil.rmtree(self.folder / part)
@@ -91,11 +91,13 @@ class Host:
         tag = f"rr{os.getpid()}"
         self.netns = tag
         net = next(n for n in range(240, 255) if f"198.18.{n}." not in run("ip", "-o", "address").stdout)
-        self.address = f"198.18.{net}.2"
+        self.address, self.gateway = f"198.18.{net}.2", f"198.18.{net}.1"
         run("ip", "netns", "add", tag)
         self.cleanup.callback(run, "ip", "netns", "delete", tag)
         run("ip", "link", "add", f"{tag}h", "type", "veth", "peer", "name", "host0", "netns", tag)
-        run("ip", "address", "add", f"198.18.{net}.1/24", "dev", f"{tag}h")
+        # With the namespace alone, the link would go only some time after it.
+        self.cleanup.callback(run, "ip", "link", "delete", f"{tag}h")
+        run("ip", "address", "add", f"{self.gateway}/24", "dev", f"{tag}h")
         run("ip", "link", "set", f"{tag}h", "up")
         run("ip", "-n", tag, "address", "add", f"{self.address}/24", "dev", "host0")
         run("ip", "-n", tag, "link", "set", "host0", "up")
@@ -144,16 +146,26 @@ class Host:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """Shuts the host down; what doesn't stop in time is killed."""
-        nspawn, self.nspawn = self.nspawn, None
-        if nspawn is None or nspawn.poll() is not None:
-            return
-        nspawn.send_signal(signal.SIGTERM)
-        try:
-            nspawn.wait(30)
-        except subprocess.TimeoutExpired:
-            nspawn.kill()
-            nspawn.wait()
+        """Shuts the host down in order."""
+        nspawn = self._running()
+        if nspawn:
+            nspawn.send_signal(signal.SIGTERM)
+            nspawn.wait(120)
+
+    def kill(self) -> None:
+        """Ends the host at once, as a power cut would. Its first process takes all others of it along."""
+        nspawn = self._running()
+        if nspawn:
+            for leader in run("pgrep", "--parent", str(nspawn.pid), check=False).stdout.split():
+                os.kill(int(leader), signal.SIGKILL)
+            try:
+                nspawn.wait(10)
+            except subprocess.TimeoutExpired:
+                nspawn.kill()
+                nspawn.wait()
+
+    def _running(self) -> subprocess.Popen[bytes] | None:
+        return self.nspawn if self.nspawn and self.nspawn.poll() is None else None
 
     def ssh(self, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return run("ssh", "-F", self.ssh_config, "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", self.name, command, check=check)
