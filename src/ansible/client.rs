@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
+use sha2::{Digest, Sha256};
 
 use super::events::Watcher;
 use super::{Error, Outcome, venv};
@@ -77,6 +78,10 @@ impl Client {
 
     /// Runs a playbook to its end. Failed nodes are part of the outcome: see [`Outcome::success`].
     pub async fn playbook(&self, playbook: Playbook) -> Result<Outcome, Error> {
+        if playbook.limit.as_ref().is_some_and(Vec::is_empty) {
+            // To Ansible an empty limit is none at all, and it would run on every node.
+            return Err(Error::NoNodes { playbook: playbook.file });
+        }
         let events = self.runner.scratch(TOOL, "events")?;
         let mut command = self.command(&events)?.arg(&playbook.file);
         if let Some(nodes) = &playbook.limit {
@@ -116,17 +121,36 @@ impl Client {
             .env("ANSIBLE_DEPRECATION_WARNINGS", "0")
             .env("PYTHONUNBUFFERED", "1")
             .env("REFARCH_ANSIBLE_EVENTS", events.as_str());
-        let control = self.options.cache.join("ssh");
-        if control.as_str().len() > LONGEST_CONTROL_FOLDER {
+        let Some(control) = self.control_folder()? else {
             // Without a shared connection everything works, only slower.
             return Ok(command.env("ANSIBLE_SSH_CONTROL_PATH", "none"));
+        };
+        Ok(command.env("ANSIBLE_SSH_CONTROL_PATH_DIR", control.as_str()))
+    }
+
+    /// Where the sockets of shared connections lie; nothing where their paths would get too long. Each run has
+    /// its own folder: a host that was made anew has its predecessor's address, and a connection to that one
+    /// would hang.
+    fn control_folder(&self) -> Result<Option<Utf8PathBuf>, Error> {
+        let all = self.options.cache.join("ssh");
+        let run = Sha256::digest(self.runner.logs().as_str());
+        let name = run.iter().take(4).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
+        let control = all.join(name);
+        if control.as_str().len() > LONGEST_CONTROL_FOLDER {
+            return Ok(None);
         }
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&control)
             .map_err(Error::io("make", &control))?;
-        Ok(command.env("ANSIBLE_SSH_CONTROL_PATH_DIR", control.as_str()))
+        for other in all.read_dir_utf8().map_err(Error::io("read", &all))?.flatten() {
+            // Only empty ones can be removed: their connections have ended.
+            if other.path() != control {
+                let _ = fs_err::remove_dir(other.path());
+            }
+        }
+        Ok(Some(control))
     }
 
     async fn check_version(&self) -> Result<(), Error> {
@@ -140,11 +164,15 @@ impl Client {
         let Some(version) = first.0.as_deref().and_then(core_version) else {
             return Err(Error::NoVersion { program, ended: outcome.ended, log: outcome.log });
         };
-        if version < OLDEST {
-            return Err(Error::TooOld { program, found: version.to_string(), needed: NEEDED });
-        }
-        Ok(())
+        new_enough(program, &version)
     }
+}
+
+fn new_enough(program: Utf8PathBuf, version: &Version) -> Result<(), Error> {
+    if *version < OLDEST {
+        return Err(Error::TooOld { program, found: version.to_string(), needed: NEEDED });
+    }
+    Ok(())
 }
 
 #[derive(Default)]
@@ -203,5 +231,17 @@ mod tests {
         assert_eq!(version("ansible-playbook [core 2.20.0rc1]").as_deref(), Some("2.20.0"));
         assert_eq!(version("ansible-playbook 2.9.27"), None);
         assert_eq!(version(""), None);
+    }
+
+    #[test]
+    fn an_old_one_is_refused_with_the_way_to_a_new_one() {
+        use miette::Diagnostic as _;
+        assert!(new_enough("/bin/a".into(), &Version::new(2, 19, 0)).is_ok());
+        let error = new_enough("/bin/a".into(), &Version::new(2, 18, 9)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "use /bin/a: it is ansible-core 2.18.9, and refarch needs 2.19 or newer"
+        );
+        assert!(error.help().unwrap().to_string().contains("refarch tools install"));
     }
 }

@@ -60,6 +60,13 @@ pub enum Error {
         /// What went wrong.
         source: std::io::Error,
     },
+    /// A playbook was to be run on no node.
+    #[error("run `{playbook}`: no node was named")]
+    #[diagnostic(code(refarch::ansible::no_nodes), help("This is a bug of refarch: please report it."))]
+    NoNodes {
+        /// The playbook.
+        playbook: String,
+    },
     /// It ended before a task ran: a playbook that can't be read, or a bad option.
     #[error("run `{command}`: it ended ({ended}) before any task ran")]
     #[diagnostic(
@@ -246,6 +253,7 @@ impl Error {
             }
             Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::InstallLocked => ExitCode::Locked,
+            Self::NoNodes { .. } => ExitCode::Bug,
         }
     }
 }

@@ -97,11 +97,7 @@ impl Client {
     pub async fn find(runner: &Runner, options: Options) -> Result<Self, Error> {
         let program = find(runner.ambient())?;
         let client = Self { runner: runner.clone(), program, options };
-        let version = client.ask_version().await?;
-        if version < OLDEST {
-            let (program, found) = (client.program, version.to_string());
-            return Err(Error::TooOld { program, found, needed: NEEDED });
-        }
+        new_enough(&client.program, &client.ask_version().await?)?;
         Ok(client)
     }
 
@@ -266,6 +262,17 @@ fn find(ambient: &Ambient) -> Result<Utf8PathBuf, process::Error> {
     ambient.find("terraform", INSTALL).or_else(|missing| ambient.find("tofu", INSTALL).map_err(|_| missing))
 }
 
+fn new_enough(program: &Utf8Path, version: &Version) -> Result<(), Error> {
+    if *version < OLDEST {
+        return Err(Error::TooOld {
+            program: program.to_owned(),
+            found: version.to_string(),
+            needed: NEEDED,
+        });
+    }
+    Ok(())
+}
+
 /// Sends Terraform to a folder of providers and nowhere else.
 fn cli_config(mirror: &Utf8Path) -> String {
     // A string of HCL is one of JSON, but for the two signs that begin a template.
@@ -350,5 +357,12 @@ mod tests {
     fn a_mirror_path_is_taken_literally() {
         let config = cli_config(Utf8Path::new(r#"/a "b"/${c}/%{d}"#));
         assert!(config.contains(r#"path = "/a \"b\"/$${c}/%%{d}""#), "{config}");
+    }
+
+    #[test]
+    fn an_old_one_is_refused() {
+        assert!(new_enough(Utf8Path::new("/bin/t"), &Version::new(1, 11, 0)).is_ok());
+        let error = new_enough(Utf8Path::new("/bin/t"), &Version::new(1, 9, 8)).unwrap_err();
+        assert_eq!(error.to_string(), "use /bin/t: it is 1.9.8, and refarch needs 1.11 or newer");
     }
 }

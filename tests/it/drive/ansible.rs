@@ -192,3 +192,24 @@ async fn a_foreign_or_missing_program_sends_to_the_installer() {
         assert!(error.help().unwrap().to_string().contains("refarch tools install"));
     }
 }
+
+#[tokio::test]
+async fn no_node_is_not_every_node() {
+    let harness = Harness::playing(&[VERSION]);
+    let nobody: [&str; 0] = [];
+    let error = client(&harness).await.playbook(Playbook::new("site.yml").on(nobody)).await.unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::Bug);
+    assert_eq!(harness.calls().len(), 1, "ansible was started");
+}
+
+#[tokio::test]
+async fn each_run_has_connections_of_its_own() {
+    let harness = Harness::playing(&[VERSION, ("site.yml", "ansible/good")]);
+    let older = harness.root.join("cache/ssh/00000000");
+    fs_err::create_dir_all(&older).unwrap();
+    client(&harness).await.playbook(Playbook::new("site.yml")).await.unwrap();
+    let environment = harness.calls().pop().unwrap().environment;
+    let folder = camino::Utf8PathBuf::from(&environment["ANSIBLE_SSH_CONTROL_PATH_DIR"]);
+    assert!(folder.starts_with(harness.root.join("cache/ssh")) && folder.exists());
+    assert!(!older.exists(), "an older run's folder is left");
+}
