@@ -269,9 +269,11 @@ mod tests {
         fs_err::write(folder(cache).join(STAMP), "").unwrap();
         assert_eq!(current(cache), Some(cache.join("tools/ansible/bin/ansible-playbook")));
         let older = tools(cache).join("ansible-000000000000");
+        let other = tools(cache).join("ansible-dev-0000000");
         fs_err::create_dir(&older).unwrap();
+        fs_err::create_dir(&other).unwrap();
         remove_older(cache).unwrap();
-        assert!(!older.exists() && is_current(cache));
+        assert!(!older.exists() && other.exists() && is_current(cache));
         fs_err::remove_file(bin.join("python3")).unwrap();
         assert!(!is_current(cache), "no interpreter");
     }
