@@ -224,7 +224,7 @@ func (w *world) birth() string {
 // wantNothingLeft looks for every kind of thing that the lab makes, by the deployment's name and folders.
 func (w *world) wantNothingLeft() {
 	w.t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for {
 		left := w.leftovers()
 		if len(left) == 0 {
