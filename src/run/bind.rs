@@ -82,7 +82,7 @@ fn write_node(world: &World, name: &NodeName) -> Result<(), Error> {
     let ssl = folder.join("ssl");
     world.workdir.write_private(&ssl.join(format!("{host}.crt")), &certificate.certificate)?;
     world.workdir.write_private(&ssl.join(format!("{host}.key")), certificate.key.expose_secret())?;
-    world.workdir.write_private(&ssl.join("ca.crt"), &authority.certificate)?;
+    world.workdir.write_private(&ssl.join(format!("{host}.ca.crt")), &authority.certificate)?;
     Ok(())
 }
 
