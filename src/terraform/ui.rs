@@ -13,6 +13,8 @@ use crate::process::{Observer, Source};
 /// What Terraform warns of when providers come from this machine. refarch writes the lock file anew in every
 /// run, so there is nothing that a user could do about it.
 const THIS_MACHINE_ONLY: &str = "Incomplete lock file information for providers";
+/// What an interrupted Terraform says once for each resource that it did not get to; it is no cause of anything.
+const HALTED: &str = "execution halted";
 
 /// A line that means something here; types that are not known are as good as none.
 #[derive(Deserialize)]
@@ -95,7 +97,11 @@ impl Ui {
     /// Takes a diagnostic, and tells of it.
     pub fn diagnose(&mut self, raw: Raw) {
         let diagnostic = raw.located(&self.dir);
-        if diagnostic.severity == Severity::Warning && diagnostic.summary == THIS_MACHINE_ONLY {
+        let is_expected = match diagnostic.severity {
+            Severity::Warning => diagnostic.summary == THIS_MACHINE_ONLY,
+            Severity::Error => diagnostic.summary == HALTED && diagnostic.detail.is_empty(),
+        };
+        if is_expected {
             return;
         }
         self.events.send(Kind::Diagnostic {

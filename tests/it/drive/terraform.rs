@@ -224,7 +224,9 @@ async fn one_interrupt_lets_it_finish_and_is_remembered() {
     let error = apply.await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Interrupted { .. }), "{error:?}");
     assert_eq!(error.exit_code(), ExitCode::Interrupted);
-    let waiting = harness.events().into_iter().find_map(|event| match event {
+    let events = harness.events();
+    assert!(!format!("{events:?}").contains("execution halted"), "an interrupt is told as an error");
+    let waiting = events.into_iter().find_map(|event| match event {
         Kind::Waiting { waiting_for: WaitingFor::Interrupted { unfinished, .. } } => Some(unfinished),
         _ => None,
     });
