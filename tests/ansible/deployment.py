@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import json
 import os
@@ -47,6 +48,7 @@ class Deployment:
     def __init__(self, host: Host, package: Path, package_name: str = "gitlab-ee", version: str = VERSION):
         self.host = host
         self.folder = Path(tempfile.mkdtemp(prefix="refarch-work-"))
+        atexit.register(self.close)
         self.files = self.folder / "files" / host.name
         (self.files / "ssl").mkdir(parents=True)
         self.fetched = self.folder / "fetched" / host.name / "gitlab-secrets.json"
@@ -79,7 +81,7 @@ class Deployment:
         }
 
     def close(self) -> None:
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, name: str, text: str) -> None:
         path = self.files / name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -44,6 +46,8 @@ class Host:
         self.nspawn: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Host:
+        # unittest leaves out its own cleanups when it is interrupted; closing twice does nothing.
+        atexit.register(self.cleanup.close)
         try:
             self._make()
         except BaseException:
@@ -88,6 +92,12 @@ class Host:
         self.boot()
 
     def _network(self) -> None:
+        with open(__file__, encoding="utf-8") as lock:
+            # Between the choice of a network and its use, nobody else may choose.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._make_network()
+
+    def _make_network(self) -> None:
         tag = f"rr{os.getpid()}"
         self.netns = tag
         net = next(n for n in range(240, 255) if f"198.18.{n}." not in run("ip", "-o", "address").stdout)
