@@ -63,21 +63,21 @@ pub async fn converge(world: &mut World, tools: &Tools, decided: &Decided) -> Re
     let nodes = decided.rollout.converged();
     if nodes.is_empty() {
         // A run that was killed after Ansible's work may not have come to taking over what it left.
-        return take_over(world, &decided.states);
+        return take_over(world, &decided.states).await;
     }
     for node in &nodes {
         deliver_shared_secrets(world, node, decided.states.get(node)).await?;
     }
     tools.ansible.playbook(Playbook::new("site.yml").on(&nodes)).await?.success()?;
     let states = states(world, tools).await?;
-    take_over(world, &states)
+    take_over(world, &states).await
 }
 
 /// Takes into the store what the nodes made: keys of `gitlab-secrets.json`, and file systems.
-fn take_over(world: &mut World, states: &BTreeMap<NodeName, NodeState>) -> Result<(), Error> {
+async fn take_over(world: &mut World, states: &BTreeMap<NodeName, NodeState>) -> Result<(), Error> {
     let nodes: Vec<NodeName> = world.deployment.nodes.keys().cloned().collect();
     for node in &nodes {
-        take_shared_secrets(world, node)?;
+        take_shared_secrets(world, node).await?;
     }
     record_disks(world, states);
     Ok(world.secrets.save(&world.workdir)?)
@@ -121,7 +121,7 @@ async fn deliver_shared_secrets(
         return Ok(world.workdir.write_private(&local, text)?);
     }
     remove_if_there(&local)?;
-    let found = read_from_node(world, node).await?;
+    let (_, found) = read_from_node(world, node).await?;
     let differences = differences(&world.secrets.gitlab_secrets, &found);
     if differences.is_empty() {
         return Ok(());
@@ -129,29 +129,36 @@ async fn deliver_shared_secrets(
     Err(Error::OtherSecrets { node: node.to_string(), differences })
 }
 
-/// The node's own file, read over SSH into memory and nowhere else.
-async fn read_from_node(world: &World, node: &NodeName) -> Result<Value, Error> {
+/// The node's own file, read over SSH into memory and nowhere else: its bytes, and what they mean.
+async fn read_from_node(world: &World, node: &NodeName) -> Result<(Vec<u8>, Value), Error> {
     let program = world.runner.ambient().find("ssh", "install the OpenSSH client")?;
     let command = Command::new("ssh", program)
         .args(["-F", world.workdir.ansible().join("ssh_config").as_str(), node.as_str(), "--"])
         .args(["sudo", "-n", "cat", "/etc/gitlab/gitlab-secrets.json"])
         .stdout(Stdout::Private);
     let outcome = world.runner.run(command, &mut Quiet).await?;
-    serde_json::from_slice(&outcome.private).map_err(|_| Error::Outputs {
+    let value = serde_json::from_slice(&outcome.private).map_err(|_| Error::Outputs {
         why: format!(
             "`/etc/gitlab/gitlab-secrets.json` of {node} could not be read as JSON ({})",
             outcome.ended
         ),
-    })
+    })?;
+    Ok((outcome.private, value))
 }
 
 /// Takes the keys that the package made on the node into the store, so that every other node gets them.
-fn take_shared_secrets(world: &mut World, node: &NodeName) -> Result<(), Error> {
+async fn take_shared_secrets(world: &mut World, node: &NodeName) -> Result<(), Error> {
     let path = bind::fetched_secrets(world, node);
-    let fetched: Value = fs_err::read(&path)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or_else(|| Error::Outputs { why: format!("the role left no `gitlab-secrets.json` of {node}") })?;
+    let left: Option<Value> = fs_err::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let fetched = if let Some(fetched) = left {
+        fetched
+    } else {
+        // The role fetches it where it reconfigures. A node that needed none still has it: only the copy is lost,
+        // with the rest of the work directory.
+        let (bytes, found) = read_from_node(world, node).await?;
+        world.workdir.write_private(&path, bytes)?;
+        found
+    };
     let differences = differences(&world.secrets.gitlab_secrets, &fetched);
     if !differences.is_empty() {
         return Err(Error::OtherSecrets { node: node.to_string(), differences });
