@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, preflight::Tools, world::World};
+use super::{Error, lab::Inspection, preflight::Tools, world::World};
 use crate::deployment::NodeName;
 use crate::render::Bound;
-use crate::terraform::{Action, Client, Plan, PlanFile, PlanMode, gates};
+use crate::terraform::{Action, Client, Loss, Plan, PlanFile, PlanMode, Refusal, gates};
 
 /// A plan that passed the gates.
 #[derive(Debug)]
@@ -43,12 +43,27 @@ pub async fn plan(world: &World, tools: &Tools) -> Result<Planned, Error> {
     tools.terraform.validate().await?;
     let planned = tools.terraform.plan(PlanMode::Apply).await?;
     let plan = tools.terraform.show(&planned.file).await?;
-    let reasons = gates(&plan, &world.secrets.data_disks);
+    let reasons = without_what_is_there(world, gates(&plan, &world.secrets.data_disks)).await?;
     if reasons.is_empty() {
         Ok(Planned { plan, file: planned.file })
     } else {
         Err(Error::PlanRefused { reasons })
     }
+}
+
+/// Terraform makes a disk where its state doesn't know one, also when only the state was lost. The lab takes over
+/// a disk that is there, so such a plan loses nothing.
+async fn without_what_is_there(world: &World, mut reasons: Vec<Refusal>) -> Result<Vec<Refusal>, Error> {
+    if reasons.iter().any(|reason| reason.loss == Loss::Gone) {
+        let found = world.lab.inspect(&world.runner, world.deployment.name.as_str()).await?;
+        reasons.retain(|reason| reason.loss != Loss::Gone || !is_there(&found, reason));
+    }
+    Ok(reasons)
+}
+
+fn is_there(found: &Inspection, reason: &Refusal) -> bool {
+    let name = format!("{}-{}", reason.node, reason.disk);
+    found.disks.iter().any(|disk| disk.present && disk.name == name)
 }
 
 /// Carries out the plan.

@@ -25,6 +25,18 @@ pub struct Inspection {
     pub exists: bool,
     /// Whose it is.
     pub owner: Option<Owner>,
+    /// Its data disks.
+    #[serde(default)]
+    pub disks: Vec<Disk>,
+}
+
+/// A data disk of a deployment.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Disk {
+    /// Its name, as the modules key it.
+    pub name: String,
+    /// Whether what it holds is there.
+    pub present: bool,
 }
 
 /// Whose a deployment is.
