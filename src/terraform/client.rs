@@ -39,7 +39,7 @@ pub struct Options {
     pub dir: Utf8PathBuf,
     /// The folder of providers that were built on this machine; with it, no other source is asked.
     pub mirror: Option<Utf8PathBuf>,
-    /// Where providers are kept between runs.
+    /// Where providers are kept between runs that don't come from the mirror.
     pub plugin_cache: Utf8PathBuf,
 }
 
@@ -147,7 +147,7 @@ impl Client {
     /// Reads what a saved plan would do.
     pub async fn show(&self, plan: &PlanFile) -> Result<Plan, Error> {
         let name = plan.path.file_name().unwrap_or(PLAN);
-        let outcome = self.private(self.command("show").args(["-json", name])).await?;
+        let outcome = self.private(self.command("show").args(["-json", "-no-color", name])).await?;
         Plan::from_json(&outcome.private).map_err(|reason| unknown(&outcome, reason))
     }
 
@@ -170,7 +170,7 @@ impl Client {
 
     /// The root module's outputs, as values.
     pub async fn output(&self) -> Result<Map<String, Value>, Error> {
-        let outcome = self.private(self.command("output").arg("-json")).await?;
+        let outcome = self.private(self.command("output").args(["-json", "-no-color"])).await?;
         let outputs: Map<String, Value> = serde_json::from_slice(&outcome.private)
             .map_err(|_| unknown(&outcome, "it is no object of outputs"))?;
         outputs
@@ -194,11 +194,14 @@ impl Client {
             .cancel(Cancel::FinishFirst)
             .env("TF_IN_AUTOMATION", "1")
             .env("TF_INPUT", "0")
-            .env("CHECKPOINT_DISABLE", "1")
-            .env("TF_PLUGIN_CACHE_DIR", self.options.plugin_cache.as_str());
-        if self.options.mirror.is_some() {
-            command = command.env("TF_CLI_CONFIG_FILE", self.options.dir.join(CLI_CONFIG).as_str());
-        }
+            .env("CHECKPOINT_DISABLE", "1");
+        // From a mirror Terraform links its providers, so a cache would save nothing. It also makes each of its
+        // entries anew at every `init`, and takes them away from the Terraforms of other deployments for a moment.
+        command = if self.options.mirror.is_some() {
+            command.env("TF_CLI_CONFIG_FILE", self.options.dir.join(CLI_CONFIG).as_str())
+        } else {
+            command.env("TF_PLUGIN_CACHE_DIR", self.options.plugin_cache.as_str())
+        };
         command.allow(ALLOWED)
     }
 
@@ -217,9 +220,10 @@ impl Client {
 
     /// What has to be there before `init`.
     fn prepare(&self) -> Result<(), Error> {
-        let cache = &self.options.plugin_cache;
-        fs_err::create_dir_all(cache).map_err(Error::io("make", cache))?;
-        let Some(mirror) = &self.options.mirror else { return Ok(()) };
+        let Some(mirror) = &self.options.mirror else {
+            let cache = &self.options.plugin_cache;
+            return fs_err::create_dir_all(cache).map_err(Error::io("make", cache));
+        };
         let path = self.options.dir.join(CLI_CONFIG);
         atomically(&path, cli_config(mirror), PRIVATE)
             .map_err(|error| Error::io("write", &path)(io::Error::other(error)))?;
@@ -326,7 +330,7 @@ impl Done {
         }
         let errors = self.ui.errors().count();
         let message = match (self.ui.errors().next(), errors) {
-            (None, _) => tail.last().map_or_else(|| ended.to_string(), |line| format!("{ended}, {line}")),
+            (None, _) => gist(&tail).map_or_else(|| ended.to_string(), |line| format!("{ended}, {line}")),
             (Some(first), 1) => first.to_string(),
             (Some(first), 2) => format!("{first}, and one more error"),
             (Some(first), _) => format!("{first}, and {} more errors", errors - 1),
@@ -349,6 +353,15 @@ fn recognised(error: &Diagnostic, command: &str) -> Option<Error> {
     }
 }
 
+/// The line that says most of what Terraform wrote for people, where it has no machine interface: its error, else
+/// the last one. It draws a frame around each error.
+fn gist(lines: &[String]) -> Option<&str> {
+    let mut said =
+        lines.iter().map(|line| line.trim_matches([' ', '╷', '│', '╵'])).filter(|line| !line.is_empty());
+    let last = said.clone().next_back();
+    said.find(|line| line.starts_with("Error: ")).or(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,6 +370,15 @@ mod tests {
     fn a_mirror_path_is_taken_literally() {
         let config = cli_config(Utf8Path::new(r#"/a "b"/${c}/%{d}"#));
         assert!(config.contains(r#"path = "/a \"b\"/$${c}/%%{d}""#), "{config}");
+    }
+
+    #[test]
+    fn the_error_is_found_within_its_frame() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let framed = lines("╷\n│ Error: Failed to load plugin schemas\n│ \n│ Could not load it.\n╵");
+        assert_eq!(gist(&framed), Some("Error: Failed to load plugin schemas"));
+        assert_eq!(gist(&lines("killed\n\n")), Some("killed"));
+        assert_eq!(gist(&[]), None);
     }
 
     #[test]

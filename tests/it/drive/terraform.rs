@@ -86,7 +86,6 @@ async fn terraform_sees_only_what_it_may() {
         "TF_CLI_CONFIG_FILE",
         "TF_INPUT",
         "TF_IN_AUTOMATION",
-        "TF_PLUGIN_CACHE_DIR",
     ];
     assert_eq!(names, wanted);
     let config = fs_err::read_to_string(&plan.environment["TF_CLI_CONFIG_FILE"]).unwrap();
