@@ -1,0 +1,278 @@
+//! A deployment from its first `up` to its end: what must be proven, what must not change, what must not leak, and
+//! what is refused on the way.
+
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::deployment::{Deployment, HOST, json, refarch};
+use super::machine;
+use super::process::{Running, run, signal};
+use super::secrets::Arguments;
+
+#[test]
+fn a_deployment_lives_from_its_first_up_to_destroy() {
+    let before = std::fs::read("/proc/sys/fs/inotify/max_user_instances").expect("a limit");
+    let shared = Path::new(machine::LAB).exists();
+    let life = Deployment::new("t-life");
+    made_and_proven(&life);
+    the_page_is_reached_by_curl(&life);
+    no_file_leaks_a_secret(&life);
+    plain_tools_accept_what_is_rendered(&life);
+    a_second_run_changes_nothing_and_locks_a_third_out(&life);
+    another_work_directory_is_refused(&life);
+    another_version_is_refused(&life);
+    another_host_key_is_refused(&life);
+    another_key_on_the_node_is_refused(&life);
+    a_killed_destroy_is_finished_by_the_next(&life);
+    if !shared && !Path::new(machine::LAB).exists() {
+        let after = std::fs::read("/proc/sys/fs/inotify/max_user_instances").expect("a limit");
+        assert_eq!(after, before);
+    }
+}
+
+fn made_and_proven(life: &Deployment) {
+    let arguments = Arguments::watch();
+    let verdict = life.folder().join("verdict.json");
+    let ended = life.refarch(&["up", "--yes", "--json", verdict.to_str().expect("UTF-8")]);
+    let seen = arguments.seen();
+    ended.assert(
+        0,
+        &["t-life is up: https://gitlab.demo.example (lab stand-in, not GitLab)", "root-password"],
+    );
+    let verdict = json(&verdict);
+    assert_eq!(verdict["outcome"], "pass", "{verdict:#}");
+    assert_eq!(verdict["counts"]["fail"], 0, "{verdict:#}");
+    assert!(verdict["counts"]["pass"].as_u64() > Some(5), "{verdict:#}");
+
+    let secrets = life.leaks();
+    let told = |part: &str| seen.iter().any(|line| String::from_utf8_lossy(line).contains(part));
+    // The watch saw both sides, so what it did not see was not there.
+    assert!(
+        told("ansible-playbook") && told("/opt/gitlab/embedded/bin/postgres"),
+        "the watch saw too little"
+    );
+    for line in &seen {
+        let found = secrets.within(line);
+        assert!(
+            found.is_empty(),
+            "{found:?} among the arguments of a {:?}",
+            line.split(|byte| *byte == 0).next()
+        );
+    }
+    assert!(secrets.within(ended.said.as_bytes()).is_empty());
+}
+
+fn the_page_is_reached_by_curl(life: &Deployment) {
+    let page = run(Command::new("curl")
+        .args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "20", "--cacert"])
+        .arg(life.work().join("ca.pem"))
+        .args(["--resolve", &format!("{HOST}:443:{}", life.address())])
+        .arg(format!("https://{HOST}/users/sign_in")));
+    page.assert(0, &["lab stand-in, not GitLab", "<form"]);
+}
+
+/// The files that secrets are meant for; each is for its owner only.
+fn meant_for_secrets(node: &str, path: &str) -> bool {
+    let here = [
+        "secrets.json",
+        "root-password",
+        "ssh/id_ed25519",
+        &format!("ansible/files/{node}/gitlab-secrets.json"),
+        &format!("ansible/files/{node}/refarch-secrets.json"),
+        &format!("ansible/files/{node}/ssl/{HOST}.key"),
+        &format!("ansible/fetched/{node}/gitlab-secrets.json"),
+    ]
+    .contains(&path);
+    let delivered = ["gitlab-secrets.json", "refarch-secrets.json", &format!("ssl/{HOST}.key")]
+        .iter()
+        .any(|name| path == format!("etc/gitlab/{name}"));
+    // What the package itself writes for its services from `gitlab-secrets.json`.
+    let services = [
+        "gitaly/config.toml",
+        "gitlab-rails/etc/gitlab.yml",
+        "gitlab-rails/etc/secrets.yml",
+        "postgresql/data/server.key",
+    ]
+    .iter()
+    .any(|name| path == format!("var/opt/gitlab/{name}"));
+    here || delivered || services
+}
+
+fn no_file_leaks_a_secret(life: &Deployment) {
+    let secrets = life.leaks();
+    let node = life.node();
+    let inside = format!("/proc/{}/root", life.first_process());
+    let state = Path::new(machine::LAB).join(life.name);
+    let upper = state.join("hosts").join(&node).join("upper");
+    let places = [
+        (life.work(), ""),
+        (upper.clone(), ""),
+        (Path::new(&inside).join("var/opt/gitlab"), "var/opt/gitlab"),
+        (Path::new(&inside).join("tmp"), "tmp"),
+        (Path::new(&inside).join("run"), "run"),
+    ];
+    let mut holders = Vec::new();
+    for (folder, prefix) in places {
+        assert!(folder.exists(), "{}", folder.display());
+        for (path, holder) in secrets.files(&folder) {
+            let path = Path::new(prefix).join(path.strip_prefix(&folder).expect("within"));
+            holders.push((path.to_str().expect("UTF-8").to_owned(), holder));
+        }
+    }
+    let wrong: Vec<_> = holders
+        .iter()
+        .filter(|(path, holder)| !meant_for_secrets(&node, path) || holder.mode != 0o600)
+        .map(|(path, holder)| format!("{path} ({:o}): {:?}", holder.mode, holder.secrets))
+        .collect();
+    assert_eq!(wrong, [""; 0]);
+    for wanted in ["secrets.json", "etc/gitlab/gitlab-secrets.json", "etc/gitlab/refarch-secrets.json"] {
+        assert!(holders.iter().any(|(path, _)| path == wanted), "the search is blind");
+    }
+    let record = std::fs::read(state.join("record.json")).expect("a record");
+    assert!(secrets.within(&record).is_empty());
+    let console = std::fs::read(state.join("hosts").join(&node).join("console.log")).expect("a log");
+    assert!(secrets.within(&console).is_empty());
+    let journal = life.on_node("journalctl --all --output=export");
+    assert!(journal.contains("gitlab-runsvdir") && secrets.within(journal.as_bytes()).is_empty());
+}
+
+fn plain_tools_accept_what_is_rendered(life: &Deployment) {
+    let tree = life.folder().join("tree");
+    life.refarch(&["render", "--to", tree.to_str().expect("UTF-8")]).assert(0, &[]);
+    assert!(life.leaks().files(&tree).is_empty());
+    let config = life.folder().join("cli.tfrc");
+    let mirror = machine::cache().join("lab/mirror");
+    let text = format!(
+        "provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n  }}\n}}\n",
+        mirror.display()
+    );
+    std::fs::write(&config, text).expect("a file");
+    let terraform = |args: &[&str]| {
+        let mut command = Command::new("terraform");
+        command.current_dir(tree.join("terraform")).env("TF_CLI_CONFIG_FILE", &config).args(args);
+        run(&mut command).assert(0, &[]);
+    };
+    terraform(&["init", "-backend=false", "-input=false", "-no-color"]);
+    terraform(&["validate", "-no-color"]);
+    let ansible = machine::cache().join("tools/ansible/bin/ansible-playbook");
+    for playbook in ["site.yml", "probe.yml", "mark_built.yml"] {
+        let mut command = Command::new(&ansible);
+        command
+            .current_dir(tree.join("ansible"))
+            .env("HOME", life.folder())
+            .args(["--syntax-check", playbook]);
+        run(&mut command).assert(0, &[playbook]);
+    }
+}
+
+/// How many tasks changed something, over all playbooks of a run.
+pub fn changed_tasks(run: &Running) -> u64 {
+    let events = run.events();
+    let summaries = events.iter().filter(|event| event["type"] == "playbook_summary");
+    let nodes: Vec<&Value> =
+        summaries.flat_map(|event| event["nodes"].as_object().expect("nodes").values()).collect();
+    assert!(!nodes.is_empty(), "no playbook ran");
+    nodes.iter().map(|node| node["changed"].as_u64().expect("a count")).sum()
+}
+
+fn a_second_run_changes_nothing_and_locks_a_third_out(life: &Deployment) {
+    let before = life.service_processes();
+    let mut second = life.start(&["up", "--yes"]);
+    second.event("the run's beginning", |event| (event["type"] == "run_started").then_some(()));
+    let pid = second.pid();
+    life.refarch(&["up", "--yes"]).assert(
+        8,
+        &[&format!("(process {pid}) holds it since 2"), "refarch up --yes", "speaks for this machine only"],
+    );
+    second.end().assert(0, &[]);
+    assert_eq!(changed_tasks(&second), 0);
+    let skipped: Vec<_> = second
+        .events()
+        .iter()
+        .filter(|event| event["type"] == "phase_skipped")
+        .map(|event| event["phase"].as_str().expect("a phase").to_owned())
+        .collect();
+    assert_eq!(skipped, ["provision", "configure"]);
+    assert_eq!(life.service_processes(), before);
+    life.refarch(&["plan", "--detailed-exitcode"]).assert(0, &["no changes", "nothing to do"]);
+}
+
+fn another_work_directory_is_refused(life: &Deployment) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy(life.spec(), folder.path().join("gitlab.yml")).expect("a spec");
+    let ended = run(refarch(folder.path()).args(["up", "--yes", "gitlab.yml"]));
+    let owner = life.work().canonicalize().expect("a folder");
+    ended.assert(
+        9,
+        &[&format!("`{}` is owned by another work directory", life.name), owner.to_str().expect("UTF-8")],
+    );
+    assert!(!folder.path().join(".refarch").join(life.name).join("secrets.json").exists());
+    let ended = run(refarch(folder.path()).args(["destroy", "--confirm", life.name, "gitlab.yml"]));
+    ended.assert(9, &[owner.to_str().expect("UTF-8")]);
+    assert_eq!(life.inspect()["hosts"][0]["running"], true);
+}
+
+/// Whatever a refused run must leave as it is on the node.
+fn on_the_node(life: &Deployment) -> (Vec<String>, String) {
+    let files = life.on_node("sha256sum /etc/gitlab/*.rb /etc/gitlab/*.json; dpkg-query --show gitlab-ee");
+    (life.service_processes(), files)
+}
+
+fn another_version_is_refused(life: &Deployment) {
+    let before = on_the_node(life);
+    life.specify(|spec| spec.replace("18.11.2", "19.3.0"));
+    life.refarch(&["up", "--yes"]).assert(
+        9,
+        &[&format!("{} runs GitLab 18.11.2-ee.0, and the spec asks for 19.3.0-ee.0", life.node())],
+    );
+    assert_eq!(on_the_node(life), before);
+    life.specify(|spec| spec);
+}
+
+fn another_host_key_is_refused(life: &Deployment) {
+    let key = "/etc/ssh/ssh_host_ed25519_key";
+    let pins = std::fs::read(life.work().join("known_hosts")).expect("pins");
+    life.on_node(&format!(
+        "cp -a {key} {key}.kept && cp -a {key}.pub {key}.pub.kept && rm {key} && ssh-keygen -q -t ed25519 -N '' -f {key} && systemctl restart ssh"
+    ));
+    life.refarch(&["up", "--yes"])
+        .assert(9, &[&format!("{} answers with another SSH host key than at first contact", life.node())]);
+    assert_eq!(std::fs::read(life.work().join("known_hosts")).expect("pins"), pins);
+    // Nobody gets in by SSH now, so the way back leads through the host's own namespaces.
+    let restore = format!("mv {key}.kept {key} && mv {key}.pub.kept {key}.pub && systemctl restart ssh");
+    run(Command::new("nsenter")
+        .args(["--target", &life.first_process().to_string(), "--mount", "--uts", "--ipc", "--net", "--pid"])
+        .args(["sh", "-c", &restore]))
+    .assert(0, &[]);
+}
+
+fn another_key_on_the_node_is_refused(life: &Deployment) {
+    let file = "/etc/gitlab/gitlab-secrets.json";
+    life.on_node(&format!("cp -a {file} {file}.kept"));
+    life.on_node(&format!(
+        "python3 -c 'import json; t = json.load(open(\"{file}\")); t[\"gitlab_rails\"][\"db_key_base\"] = \"0123456789abcdef\" * 8; json.dump(t, open(\"{file}\", \"w\"))'"
+    ));
+    let before = on_the_node(life);
+    let ended = life.refarch(&["up", "--yes"]);
+    ended.assert(9, &["holds other secrets", "`gitlab_rails.db_key_base`", &life.node()]);
+    assert!(!ended.said.contains("0123456789abcdef"), "{}", ended.said);
+    assert!(life.leaks().within(ended.said.as_bytes()).is_empty());
+    assert_eq!(on_the_node(life), before);
+    life.on_node(&format!("mv {file}.kept {file}"));
+}
+
+fn a_killed_destroy_is_finished_by_the_next(life: &Deployment) {
+    life.refarch(&["destroy"]).assert(2, &["--confirm t-life"]);
+    life.refarch(&["destroy", "--confirm", "t-lief"]).assert(9, &["nothing was changed"]);
+    let held = machine::hold_host(life.name, &life.node());
+    let mut destroy = life.start(&["destroy", "--confirm", life.name]);
+    let terraform = destroy.child("terraform", "apply");
+    destroy.kill();
+    signal(terraform, Signal::SIGKILL);
+    drop(held);
+    life.destroy().assert(0, &["t-life is removed"]);
+    life.assert_gone();
+}

@@ -1,0 +1,105 @@
+//! Things that go missing: a host, a work directory, a data disk. What can come back does, with its data; what can't
+//! is named.
+
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use super::deployment::{Deployment, json};
+use super::machine;
+use super::process::{run, signal};
+
+#[test]
+fn what_is_lost_comes_back_or_is_named() {
+    let losses = Deployment::new("t-loss");
+    one_interrupt_while_terraform_works(&losses);
+    losses.up();
+    the_host_comes_back_with_its_data(&losses);
+    a_lost_work_directory_makes_no_new_secrets(&losses);
+    a_lost_disk_is_named(&losses);
+    without_its_work_directory_it_can_be_destroyed(&losses);
+}
+
+fn one_interrupt_while_terraform_works(losses: &Deployment) {
+    let held = machine::hold_host(losses.name, &losses.node());
+    let mut up = losses.start(&["up", "--yes"]);
+    up.event("the host's beginning", |event| {
+        let begun = event["type"] == "resource" && event["address"].as_str()?.contains("lab_host");
+        begun.then_some(())
+    });
+    signal(up.pid(), Signal::SIGINT);
+    up.event("the wait for terraform", |event| {
+        (event["type"] == "waiting" && event["waiting_for"]["interrupted"]["tool"] == "terraform")
+            .then_some(())
+    });
+    drop(held);
+    up.end().assert(130, &["has recorded what it made", "the same command again"]);
+    let state = json(&losses.work().join("terraform/terraform.tfstate"));
+    let mut kinds: Vec<_> =
+        state["resources"].as_array().expect("resources").iter().map(|resource| &resource["type"]).collect();
+    kinds.sort_by_key(|kind| kind.as_str());
+    assert_eq!(kinds, ["lab_disk", "lab_host", "lab_network"]);
+    assert_eq!(losses.inspect()["hosts"][0]["running"], true);
+}
+
+fn the_host_comes_back_with_its_data(losses: &Deployment) {
+    let (before, password) = (losses.database(), losses.secrets()["named"]["root_password"].clone());
+    signal(losses.host_process(), Signal::SIGKILL);
+    losses
+        .refarch(&["plan", "--detailed-exitcode"])
+        .assert(10, &[&format!("lab_host.node[\"{}\"]", losses.node())]);
+    losses.up();
+    assert_eq!(losses.database(), before);
+    assert!(losses.secrets()["named"]["root_password"] == password);
+}
+
+fn a_lost_work_directory_makes_no_new_secrets(losses: &Deployment) {
+    let (before, secrets) = (losses.database(), losses.secrets());
+    let serial = record(losses);
+    std::fs::remove_dir_all(losses.work()).expect("removed");
+    for command in [["up", "--yes"].as_slice(), &["plan"]] {
+        losses.refarch(command).assert(
+            9,
+            &[
+                "exists on this machine, but its secrets are not in",
+                "no new secrets were made",
+                "secrets.json",
+            ],
+        );
+        assert!(!losses.work().join("secrets.json").exists());
+        assert!(!losses.work().join("root-password").exists());
+    }
+    let backup = serde_json::to_vec(&secrets).expect("JSON");
+    std::fs::write(losses.work().join("secrets.json"), backup).expect("a file");
+    losses.up();
+    assert_eq!(losses.database(), before);
+    assert_eq!(record(losses), serial, "something was made twice");
+}
+
+fn record(losses: &Deployment) -> serde_json::Value {
+    json(&std::path::Path::new(machine::LAB).join(losses.name).join("record.json"))
+}
+
+fn a_lost_disk_is_named(losses: &Deployment) {
+    run(&mut Deployment::lab(&["destroy", losses.name, &losses.node()])).assert(0, &[]);
+    let file = format!("{}/{}/disks/{}-data.img", machine::LAB, losses.name, losses.node());
+    std::fs::remove_file(&file).expect("the disk's file");
+    let loops =
+        run(Command::new("losetup").args(["--list", "--noheadings", "--output", "NAME,BACK-FILE"])).said;
+    for device in loops.lines().filter(|line| line.contains(&file)) {
+        let device = device.split_whitespace().next().expect("a device");
+        run(Command::new("losetup").args(["--detach", device])).assert(0, &[]);
+    }
+    let before = (losses.inspect(), losses.secrets());
+    losses.refarch(&["up", "--yes"]).assert(
+        9,
+        &["a data disk is gone", &format!("disk `data` of node `{}`", losses.node()), "Bring the disk back"],
+    );
+    assert!((losses.inspect(), losses.secrets()) == before, "something was changed");
+}
+
+fn without_its_work_directory_it_can_be_destroyed(losses: &Deployment) {
+    std::fs::remove_dir_all(losses.work()).expect("removed");
+    losses.destroy().assert(0, &["t-loss is removed"]);
+    losses.assert_gone();
+}
