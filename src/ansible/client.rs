@@ -1,7 +1,8 @@
 //! Runs playbooks.
 
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
@@ -20,6 +21,8 @@ const INSTALL: &str =
 const INSTALL_SSH: &str = "Install the OpenSSH client, as by `apt-get install openssh-client`.";
 /// Beyond this a socket's path gets too long for the kernel, with what ssh appends to it.
 const LONGEST_CONTROL_FOLDER: usize = 75;
+/// A folder of connections that nothing happened in for this long is nobody's.
+const UNUSED: Duration = Duration::from_hours(1);
 
 /// Where Ansible works, and with what.
 #[derive(Clone, Debug)]
@@ -144,12 +147,7 @@ impl Client {
             .mode(0o700)
             .create(&control)
             .map_err(Error::io("make", &control))?;
-        for other in all.read_dir_utf8().map_err(Error::io("read", &all))?.flatten() {
-            // Only empty ones can be removed: their connections have ended.
-            if other.path() != control {
-                let _ = fs_err::remove_dir(other.path());
-            }
-        }
+        remove_unused(&all, SystemTime::now()).map_err(Error::io("read", &all))?;
         Ok(Some(control))
     }
 
@@ -220,9 +218,36 @@ fn judge(outcome: process::Outcome, watcher: Watcher) -> Result<Outcome, Error> 
     Ok(Outcome { stats, failures, states: watcher.states, command, tail, log })
 }
 
+/// Removes the folders whose connections ended long ago. One that was just emptied, or just made, may belong to the
+/// run of another deployment, whose next connection needs it.
+fn remove_unused(all: &Utf8Path, now: SystemTime) -> io::Result<()> {
+    for folder in all.read_dir_utf8()?.flatten() {
+        let changed = folder.metadata().and_then(|meta| meta.modified());
+        if changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age > UNUSED)) {
+            // Only an empty one can be removed.
+            let _ = fs_err::remove_dir(folder.path());
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_connections_of_others_keep_their_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = Utf8Path::from_path(folder.path()).unwrap();
+        fs_err::create_dir(all.join("empty")).unwrap();
+        fs_err::create_dir(all.join("used")).unwrap();
+        fs_err::write(all.join("used/socket"), "").unwrap();
+        let there = || (all.join("empty").exists(), all.join("used").exists());
+        remove_unused(all, SystemTime::now()).unwrap();
+        assert_eq!(there(), (true, true));
+        remove_unused(all, SystemTime::now() + UNUSED * 2).unwrap();
+        assert_eq!(there(), (false, true));
+    }
 
     #[test]
     fn reads_the_version_from_the_first_line() {

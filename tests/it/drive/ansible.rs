@@ -205,11 +205,15 @@ async fn no_node_is_not_every_node() {
 #[tokio::test]
 async fn each_run_has_connections_of_its_own() {
     let harness = Harness::playing(&[VERSION, ("site.yml", "ansible/good")]);
-    let older = harness.root.join("cache/ssh/00000000");
+    let (older, others) = (harness.root.join("cache/ssh/00000000"), harness.root.join("cache/ssh/11111111"));
     fs_err::create_dir_all(&older).unwrap();
+    fs_err::create_dir_all(&others).unwrap();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(2);
+    std::fs::File::open(&older).unwrap().set_modified(long_ago).unwrap();
     client(&harness).await.playbook(Playbook::new("site.yml")).await.unwrap();
     let environment = harness.calls().pop().unwrap().environment;
     let folder = camino::Utf8PathBuf::from(&environment["ANSIBLE_SSH_CONTROL_PATH_DIR"]);
     assert!(folder.starts_with(harness.root.join("cache/ssh")) && folder.exists());
     assert!(!older.exists(), "an older run's folder is left");
+    assert!(others.exists(), "the folder of a run that is at work is gone");
 }
