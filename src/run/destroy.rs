@@ -7,7 +7,7 @@ use super::confirm::{self, Consent};
 use super::phases::phase;
 use super::{Error, PhaseFailed, lab::Left, preflight, world::World};
 use crate::events::Phase;
-use crate::terraform::PlanMode;
+use crate::terraform::{self, PlanMode};
 use crate::workdir::Secrets;
 
 /// What became of a deployment.
@@ -44,7 +44,13 @@ pub async fn destroy(world: &mut World, consent: &Consent) -> Result<Destroyed, 
 
 async fn remove(world: &mut World, orphaned: bool) -> Result<Destroyed, Error> {
     if !orphaned && world.secrets_known {
-        terraform_destroy(world).await?;
+        match terraform_destroy(world).await {
+            Err(error) if is_decided_by_the_sweep(&error) => {
+                let help = Some("what the lab's own records name is removed without it".to_owned());
+                world.events.warn(error.to_string(), help);
+            }
+            done => done?,
+        }
     }
     // Terraform removes what it knows; what a killed run left unrecorded, the lab's own records name.
     let name = world.deployment.name.to_string();
@@ -55,6 +61,11 @@ async fn remove(world: &mut World, orphaned: bool) -> Result<Destroyed, Error> {
     }
     let kept = if sweep.left.is_empty() { retire(world)? } else { None };
     Ok(Destroyed { left: sweep.left, kept })
+}
+
+/// Whether what Terraform could not remove may still be removed by the sweep, which says what stayed.
+const fn is_decided_by_the_sweep(error: &Error) -> bool {
+    matches!(error, Error::Terraform(terraform::Error::Failed { .. }))
 }
 
 async fn terraform_destroy(world: &World) -> Result<(), Error> {

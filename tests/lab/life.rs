@@ -273,6 +273,20 @@ fn a_killed_destroy_is_finished_by_the_next(life: &Deployment) {
     destroy.kill();
     signal(terraform, Signal::SIGKILL);
     drop(held);
+    what_can_not_be_removed_is_named(life);
     life.destroy().assert(0, &["t-life is removed"]);
     life.assert_gone();
+}
+
+/// Not even root removes an immutable file: the host goes, and its disk stays until it may go.
+fn what_can_not_be_removed_is_named(life: &Deployment) {
+    let disks = Path::new(machine::LAB).join(life.name).join("disks");
+    let disk = disks.join(format!("{}-data.img", life.node()));
+    let change = |flag: &str| {
+        run(Command::new("chattr").arg(flag).arg(&disk)).assert(0, &[]);
+    };
+    change("+i");
+    let ended = life.destroy();
+    change("-i");
+    ended.assert(11, &["left behind", "data.img"]);
 }
