@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -115,9 +116,20 @@ class Deployment:
     def play(self, playbook: str = "site.yml", given: dict | None = None) -> Outcome:
         argv, env, events = self.prepare_run(playbook, given)
         began = time.monotonic()
-        done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        seconds = time.monotonic() - began
-        return Outcome(done.returncode, done.stdout + done.stderr, read_events(events), seconds)
+        with open(self.folder / "output", "w+", encoding="utf-8") as output:
+            child = subprocess.Popen(
+                argv, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+            try:
+                child.wait()
+            except BaseException:
+                # On SIGINT Ansible ends its workers, which would else go on and write into a folder that is being removed.
+                child.send_signal(signal.SIGINT)
+                child.wait(60)
+                raise
+            seconds = time.monotonic() - began
+            output.seek(0)
+            return Outcome(child.returncode, output.read(), read_events(events), seconds)
 
     def start(self, given: dict | None = None) -> tuple[subprocess.Popen[bytes], Path]:
         """A run that the test goes on to kill; in a session of its own, as refarch starts it."""

@@ -491,6 +491,8 @@ class StandIn(OnAHost):
 
 
 if __name__ == "__main__":
-    # As an interrupt, which unittest does not take for the failure of one test, so that the host is removed at once.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Terminated is as interrupted, which unittest does not take for the failure of one test. Both are set, since a shell
+    # lets a program in the background ignore interrupts, and Ansible would inherit that.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     unittest.main(verbosity=2, failfast=False)
