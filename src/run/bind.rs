@@ -3,6 +3,8 @@
 //! Every file that holds a secret is 0600 and lies below the 0700 work directory.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::ExposeSecret as _;
@@ -17,8 +19,24 @@ use crate::secrets::today;
 
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
+    hex(&Sha256::digest(bytes))
+}
+
+/// The same of a file, read in pieces: a GitLab package is larger than what the driver may hold in memory.
+pub fn sha256_of_file(path: &Utf8Path) -> io::Result<String> {
+    let mut file = fs_err::File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            length => hasher.update(&piece[..length]),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -50,14 +68,17 @@ pub fn bind(world: &mut World, bound: &Bound) -> Result<BTreeMap<NodeName, Wante
     for name in world.deployment.nodes.keys() {
         write_node(world, name)?;
     }
-    wanted(world, bound)
+    wanted_by(world, &tree)
 }
 
 /// What each node should be. Writes nothing.
 pub fn wanted(world: &World, bound: &Bound) -> Result<BTreeMap<NodeName, Wanted>, Error> {
-    let tree = world.render(Some(bound))?;
+    wanted_by(world, &world.render(Some(bound))?)
+}
+
+fn wanted_by(world: &World, tree: &Tree) -> Result<BTreeMap<NodeName, Wanted>, Error> {
     let names = world.deployment.nodes.keys();
-    names.map(|name| Ok((name.clone(), wanted_of(world, &tree, name)?))).collect()
+    names.map(|name| Ok((name.clone(), wanted_of(world, tree, name)?))).collect()
 }
 
 fn wanted_of(world: &World, tree: &Tree, name: &NodeName) -> Result<Wanted, Error> {
@@ -114,4 +135,19 @@ fn renew_certificate(world: &mut World) -> Result<(), Error> {
     let authority = world.certificate(super::identity::AUTHORITY)?.certificate.clone();
     world.redactor.learn(&world.secrets.values());
     Ok(world.workdir.write_private(&world.workdir.ca(), authority)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{sha256, sha256_of_file};
+
+    #[test]
+    fn a_file_hashes_as_its_bytes_do() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let bytes: Vec<u8> = (0..200_000_u32).map(|nth| (nth % 251) as u8).collect();
+        std::fs::write(file.path(), &bytes).expect("written");
+        let path = camino::Utf8Path::from_path(file.path()).expect("UTF-8");
+        assert_eq!(sha256_of_file(path).expect("readable"), sha256(&bytes));
+        assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
 }

@@ -1,11 +1,12 @@
 //! All that a run works with: the deployment, its work directory, and the ways to the outside.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::ExposeSecret as _;
 
-use super::{Error, bind::sha256, identity, lab::Lab};
+use super::{Error, bind::sha256_of_file, identity, lab::Lab};
 use crate::architecture;
 use crate::deployment::{Deployment, NodeName, SecretName, resolve};
 use crate::events::{self, Kind, Reader, Sender, Writer};
@@ -52,6 +53,8 @@ pub struct World {
     pub lab: Lab,
     /// The user's wishes to stop.
     pub interrupts: Interrupts,
+    /// Asked for at every rendering, and a real package takes seconds to hash.
+    local_file: OnceCell<LocalFile>,
     spec_folder: Utf8PathBuf,
     writer: Option<Writer>,
 }
@@ -102,6 +105,7 @@ impl World {
             run,
             lab,
             interrupts,
+            local_file: OnceCell::new(),
             writer: Some(writer),
         };
         if let Some(leftover) = leftover {
@@ -184,6 +188,9 @@ impl World {
 
     /// The package or the repository's key, where the spec names a file on this machine.
     fn local_file(&self) -> Result<Option<LocalFile>, Error> {
+        if let Some(known) = self.local_file.get() {
+            return Ok(Some(known.clone()));
+        }
         let path = match &self.deployment.gitlab.package {
             Package::Standin {} => self.lab.standin_package(&self.deployment.package_version()),
             Package::File { path } | Package::Repository { key_file: path, .. } => {
@@ -192,14 +199,15 @@ impl World {
             Package::Url { .. } => return Ok(None),
         };
         let standin = matches!(self.deployment.gitlab.package, Package::Standin {});
-        let bytes = fs_err::read(&path).map_err(|error| {
+        let sha256 = sha256_of_file(&path).map_err(|error| {
             if standin {
                 Error::LabMissing { what: "stand-in package", path: path.clone() }
             } else {
                 Error::LocalFile { path: path.clone(), why: error.to_string() }
             }
         })?;
-        Ok(Some(LocalFile { path, sha256: sha256(&bytes) }))
+        let found = LocalFile { path, sha256 };
+        Ok(Some(self.local_file.get_or_init(|| found).clone()))
     }
 }
 
