@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use secrecy::SecretString;
 
 use super::{Cancel, Redactor};
 
@@ -26,6 +27,7 @@ pub struct Command {
     pub(super) env: BTreeMap<String, String>,
     pub(super) allowed: &'static [&'static str],
     pub(super) cancel: Cancel,
+    pub(super) stdin: Option<SecretString>,
     pub(super) stdout: Stdout,
     pub(super) follow: Option<Utf8PathBuf>,
     pub(super) timeout: Option<Duration>,
@@ -42,6 +44,7 @@ impl Command {
             env: BTreeMap::new(),
             allowed: &[],
             cancel: Cancel::Terminate,
+            stdin: None,
             stdout: Stdout::Lines,
             follow: None,
             timeout: None,
@@ -87,6 +90,14 @@ impl Command {
     #[must_use]
     pub const fn cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// What it reads on its stdin, which is empty otherwise. The place for a secret that a program has to know:
+    /// it gets there through memory, so no argument, no environment and no file holds it.
+    #[must_use]
+    pub fn stdin(mut self, text: SecretString) -> Self {
+        self.stdin = Some(text);
         self
     }
 
@@ -144,6 +155,13 @@ mod tests {
     fn shows_a_command_that_can_be_pasted() {
         let command = Command::new("terraform", "/usr/bin/terraform").args(["plan", "-out=a b", "it's", ""]);
         assert_eq!(command.shown(&Redactor::default()), r"terraform plan '-out=a b' 'it'\''s' ''");
+    }
+
+    #[test]
+    fn nothing_that_is_shown_tells_the_stdin() {
+        let command = Command::new("x", "/bin/x").stdin(SecretString::from("s3cr3t-value"));
+        let told = format!("{command:?} {}", command.shown(&Redactor::default()));
+        assert!(!told.contains("s3cr3t-value"), "{told}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The one place that starts programs.
 //!
-//! A child gets a session of its own, an empty stdin and an environment rebuilt from an allowlist. Its output
+//! A child gets a session of its own, an empty stdin or one that lies in memory, and an environment rebuilt from an allowlist. Its output
 //! goes to files that only the owner may read, which the driver tails: so a child outlives a killed driver and
 //! finishes its work. Whatever it says passes the redactor before anything else in refarch reads it.
 
@@ -13,6 +13,7 @@ mod proc;
 mod raw;
 mod redact;
 mod runner;
+mod stdin;
 mod tail;
 mod watch;
 

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessSession};
 
 use super::watch::{Files, Watch};
-use super::{Ambient, Command, Error, Interrupts, Redactor, Stdout, proc, raw};
+use super::{Ambient, Command, Error, Interrupts, Redactor, Stdout, proc, raw, stdin};
 use crate::events::{Child, Kind, Sender};
 use crate::workdir::Lock;
 
@@ -265,12 +265,13 @@ impl Runner {
     fn start(&self, command: &Command, files: &Files) -> io::Result<(Box<dyn ChildWrapper>, Child)> {
         let stdio = |file: &File| Ok::<_, io::Error>(Stdio::from(file.file().try_clone()?));
         let (stdout, stderr) = (stdio(&files.stdout.1)?, stdio(&files.stderr.1)?);
+        let input = stdin::of(command.stdin.as_ref())?;
         let mut wrap = CommandWrap::with_new(&command.program, |command_line| {
             command_line
                 .args(&command.args)
                 .env_clear()
                 .envs(self.ambient().child(command.allowed, &command.env))
-                .stdin(Stdio::null())
+                .stdin(input)
                 .stdout(stdout)
                 .stderr(stderr);
             if let Some(dir) = &command.dir {

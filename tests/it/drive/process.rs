@@ -48,6 +48,32 @@ async fn private_output_is_for_the_caller_only() {
 }
 
 #[tokio::test]
+async fn a_secret_on_stdin_reaches_the_child_and_nothing_that_is_left_behind() {
+    let mut harness = Harness::playing(&[]);
+    // Longer than a pipe holds, so that a child which never reads would block whoever writes to one.
+    let text = format!("{SECRET}\n").repeat(10_000);
+    let script = "head -c 25; tr '\\0' ' ' </proc/$$/cmdline; cat /proc/$$/environ; readlink /proc/$$/fd/0";
+    let command = shell(script).stdin(SecretString::from(text.clone())).stdout(Stdout::Private);
+    let outcome = harness.runner.run(command, &mut Quiet).await.unwrap();
+    let seen = String::from_utf8_lossy(&outcome.private).into_owned();
+    let (read, told) = seen.split_at(25);
+    assert_eq!(read, &text[..25]);
+    assert!(!told.contains(SECRET) && told.contains("memfd:"), "{told}");
+    let unread = shell("true").stdin(SecretString::from(text));
+    assert!(harness.runner.run(unread, &mut Quiet).await.unwrap().is_success());
+    let events = format!("{:?}", harness.events());
+    assert!(!events.contains("s3cr3t"), "{events}");
+    harness.assert_clean();
+}
+
+#[tokio::test]
+async fn without_one_stdin_is_empty() {
+    let harness = Harness::playing(&[]);
+    let outcome = harness.runner.run(shell("cat; echo end"), &mut Quiet).await.unwrap();
+    assert_eq!(outcome.tail, ["end"]);
+}
+
+#[tokio::test]
 async fn one_that_takes_too_long_is_stopped_with_its_children() {
     let harness = Harness::playing(&[]);
     let command = shell("sleep 600 & echo $!; wait").timeout(Duration::from_millis(200));
