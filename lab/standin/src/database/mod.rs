@@ -1,8 +1,15 @@
 //! The application's database: connecting, migrating, seeding, and asking whether the secrets fit.
 
+mod pool;
+mod schema;
+pub mod tokens;
+
+pub use pool::Pool;
+
 use rand::distr::{Alphanumeric, SampleString as _};
 use tokio_postgres::{Client, Config as Address, NoTls};
 
+use self::schema::MIGRATIONS;
 use crate::config::Config;
 use crate::manifest::Version;
 use crate::seal;
@@ -79,27 +86,6 @@ pub async fn connect(database: &Database) -> Result<Client, Error> {
     tokio::spawn(connection);
     Ok(client)
 }
-
-/// The tables of each release that changed them, oldest first.
-const MIGRATIONS: [(&str, &str); 2] = [
-    (
-        "20260101000001",
-        "CREATE TABLE users (
-           id bigserial PRIMARY KEY,
-           username varchar NOT NULL UNIQUE,
-           name varchar NOT NULL,
-           email varchar NOT NULL UNIQUE,
-           admin boolean NOT NULL DEFAULT false,
-           encrypted_password varchar NOT NULL,
-           created_at timestamptz NOT NULL DEFAULT now())",
-    ),
-    (
-        "20260101000002",
-        "CREATE TABLE application_settings (
-           id bigserial PRIMARY KEY,
-           runners_registration_token_encrypted varchar NOT NULL)",
-    ),
-];
 
 /// Whether the first administrator has been made.
 pub async fn seeded(client: &Client) -> Result<bool, Error> {
@@ -193,7 +179,20 @@ async fn seed(
         transaction.execute(insert, &[&hash]).await?;
         did.push("Administrator account created: login: root".to_owned());
     }
+    give_users_namespaces(transaction).await?;
     Ok(did)
+}
+
+/// Every user has a namespace for own projects; those of an older release get theirs here.
+async fn give_users_namespaces(transaction: &tokio_postgres::Transaction<'_>) -> Result<(), Error> {
+    let sql = "WITH made AS (
+                 INSERT INTO namespaces (name, path, type, owner_id)
+                 SELECT u.name, u.username, 'User', u.id FROM users u
+                 WHERE NOT EXISTS (SELECT 1 FROM namespaces n WHERE n.type = 'User' AND n.owner_id = u.id)
+                 RETURNING id, path)
+               INSERT INTO routes (source_type, source_id, path) SELECT 'Namespace', id, path FROM made";
+    transaction.execute(sql, &[]).await?;
+    Ok(())
 }
 
 /// Refuses what GitLab refuses.

@@ -1,4 +1,6 @@
-//! Rails: the health endpoints and the pages in front of sign-in.
+//! Rails: the health endpoints, the pages in front of sign-in, and the API.
+
+mod api;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -49,8 +51,9 @@ fn router(config: Arc<Config>) -> Router {
         .route("/robots.txt", get(async || "User-Agent: *\nDisallow: /\n"))
         .merge(monitored)
         .fallback(async || not_found())
+        .with_state(Arc::clone(&config))
+        .merge(api::router(config))
         .layer(from_fn(notice))
-        .with_state(config)
 }
 
 async fn notice(request: Request, next: Next) -> Response {

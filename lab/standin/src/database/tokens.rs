@@ -1,0 +1,117 @@
+//! Personal access tokens. The database knows a digest only, peppered with `db_key_base`, so that a token
+//! lives and dies with the secrets that it was made under.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+use tokio_postgres::{Client, Row};
+
+use super::Error;
+
+/// How much of `db_key_base` peppers a digest.
+const PEPPER: usize = 32;
+
+/// Whether a token may still be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// It may.
+    Active,
+    /// Its day has come (expiry is at midnight UTC of the given date).
+    Expired,
+    /// Somebody took it back.
+    Revoked,
+}
+
+/// A token and whose it is.
+#[derive(Debug, Clone)]
+pub struct TokenUser {
+    /// The token's id.
+    pub token_id: i64,
+    /// What it may be used for.
+    pub scopes: Vec<String>,
+    /// Whether it may still be used.
+    pub validity: Validity,
+    /// The user's id.
+    pub user_id: i64,
+    /// The user's login.
+    pub username: String,
+    /// The user's name.
+    pub name: String,
+    /// The user's address.
+    pub email: String,
+    /// Whether the user is an administrator.
+    pub admin: bool,
+    /// Whether the user is blocked.
+    pub blocked: bool,
+}
+
+impl TokenUser {
+    /// Whether the token carries one of the scopes.
+    #[must_use]
+    pub fn allows(&self, scopes: &[&str]) -> bool {
+        self.scopes.iter().any(|scope| scopes.contains(&scope.as_str()))
+    }
+}
+
+/// What the database keeps of a token.
+#[must_use]
+pub fn digest(db_key_base: &str, token: &str) -> String {
+    let pepper = db_key_base.as_bytes();
+    let mut hash = Sha256::new();
+    hash.update(token.as_bytes());
+    hash.update(&pepper[..pepper.len().min(PEPPER)]);
+    STANDARD.encode(hash.finalize())
+}
+
+/// Whose token it is; none when nobody's. An expired or revoked one is found, too, because Git and the API
+/// say so. Also notes that it was used.
+pub async fn find(client: &Client, db_key_base: &str, token: &str) -> Result<Option<TokenUser>, Error> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let sql = "UPDATE personal_access_tokens t SET last_used_at = now() FROM users u
+               WHERE u.id = t.user_id AND t.token_digest = $1
+               RETURNING t.id, t.scopes, t.revoked, t.expires_at <= (now() AT TIME ZONE 'UTC')::date AS expired,
+                         u.id AS user_id, u.username, u.name, u.email, u.admin, u.state <> 'active' AS blocked";
+    let row = client.query_opt(sql, &[&digest(db_key_base, token)]).await?;
+    Ok(row.as_ref().map(from_row))
+}
+
+fn from_row(row: &Row) -> TokenUser {
+    let validity = match (row.get("revoked"), row.get("expired")) {
+        (true, _) => Validity::Revoked,
+        (false, true) => Validity::Expired,
+        (false, false) => Validity::Active,
+    };
+    TokenUser {
+        token_id: row.get("id"),
+        scopes: row.get("scopes"),
+        validity,
+        user_id: row.get("user_id"),
+        username: row.get("username"),
+        name: row.get("name"),
+        email: row.get("email"),
+        admin: row.get("admin"),
+        blocked: row.get("blocked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_depends_on_token_and_key() {
+        let one = digest("key", "glpat-a");
+        assert_eq!(one, digest("key", "glpat-a"));
+        assert_ne!(one, digest("key", "glpat-b"));
+        assert_ne!(one, digest("other", "glpat-a"));
+        assert!(!one.contains("glpat"));
+    }
+
+    #[test]
+    fn a_long_key_peppers_with_its_beginning() {
+        let key = "x".repeat(128);
+        assert_eq!(digest(&key, "t"), digest(&"x".repeat(PEPPER), "t"));
+    }
+}
