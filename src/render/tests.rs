@@ -80,11 +80,17 @@ fn what_is_reviewed_is_what_is_delivered() {
 #[test]
 fn the_nginx_keys_move_at_19_2() {
     let path = "ansible/files/demo-all-in-one-1/gitlab.rb";
-    let old = text(&tree(EXAMPLE, None), path);
-    let new = text(&tree(&EXAMPLE.replace("18.11.2", "19.3.0"), None), path);
-    assert!(old.contains("\nnginx['ssl_certificate'] = ") && !old.contains("['nginx']"), "{old}");
-    assert!(
-        new.contains("gitlab_rails['nginx']['ssl_certificate'] = ") && !new.contains("\nnginx["),
-        "{new}"
-    );
+    let of = |version: &str| text(&tree(&EXAMPLE.replace("18.11.2", version), None), path);
+    for version in ["18.5.2", "18.11.2", "19.0.2", "19.1.0"] {
+        let old = of(version);
+        assert!(
+            old.contains("\nnginx['ssl_certificate'] = ") && !old.contains("['nginx']"),
+            "{version}: {old}"
+        );
+    }
+    for version in ["19.2.1", "19.3.0", "19.11.0"] {
+        let new = of(version);
+        let moved = new.contains("gitlab_rails['nginx']['ssl_certificate'] = ") && !new.contains("\nnginx[");
+        assert!(moved, "{version}: {new}");
+    }
 }

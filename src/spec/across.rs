@@ -9,9 +9,13 @@ use super::rule;
 use super::source::word;
 use super::types::Package;
 use super::values::{Cidr, GitlabVersion};
+use super::versions;
 
 /// Checks a draft; what could not be read has been reported already and is passed over here.
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
+    if let Some(version) = &draft.version {
+        versions::check(version, findings);
+    }
     url_port(draft, findings);
     package_file(draft, findings);
     allowlist(&draft.monitoring_allowlist, findings);

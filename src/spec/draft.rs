@@ -148,9 +148,7 @@ fn version(field: &Field<'_>, text: &str, findings: &mut Findings) -> Option<Pla
                 return Some(version);
             }
             let message = format!("refarch can't configure GitLab {} yet", version.value);
-            let known: Vec<String> =
-                GitlabVersion::SUPPORTED.iter().map(|(major, minor)| format!("{major}.{minor}")).collect();
-            let help = format!("choose a version of GitLab {}", known.join(" or "));
+            let help = "choose a version from GitLab 18.5 to 18.11, or of GitLab 19";
             findings.add(refused(Refusal::new(&rule::VERSION_UNSUPPORTED, message, help), field.node));
             None
         }

@@ -18,6 +18,7 @@ mod source;
 mod suggest;
 mod types;
 mod values;
+mod versions;
 
 pub use parse::read_yaml;
 pub use problem::{Invalid, Problem};

@@ -60,7 +60,7 @@ rules! {
     refuse ARCHITECTURE_NOT_BUILT "architecture-not-built": "the reference architecture is one that refarch builds" => "set `architecture` to `1k`";
     refuse VERSION "version": "a GitLab version is x.y.z" => "write the full version in quotes";
     refuse VERSION_UNQUOTED "version-unquoted": "a GitLab version stands in quotes" => "put the version in quotes";
-    refuse VERSION_UNSUPPORTED "version-unsupported": "the GitLab version is one that refarch can configure" => "choose a version of GitLab 18.11 or 19.3";
+    refuse VERSION_UNSUPPORTED "version-unsupported": "the GitLab version is one that refarch can configure" => "choose a version from GitLab 18.5 to 19.3";
     refuse URL "url": "`gitlab.url` is a URL" => "write https and a host name";
     refuse URL_SCHEME "url-scheme": "GitLab is served over https" => "write `https://`";
     refuse URL_HOST "url-host": "GitLab's host is a DNS name with a dot, in lower case" => "give GitLab a DNS name";
@@ -75,6 +75,8 @@ rules! {
     refuse PACKAGE_REPOSITORY "package-repository": "distribution, components and key file are as in an apt source" => "copy them from the apt source";
 
     // Worth a warning.
+    warn VERSION_NEWER "version-newer": "the keys of the GitLab version have been read" => "look through that version's upgrade notes for changed gitlab.rb keys";
+    warn VERSION_FAULTY "version-faulty": "the GitLab version has no fault that a later patch mended" => "choose the latest patch of that minor version";
     warn ALLOWLIST_EVERYONE "allowlist-everyone": "health and metrics are not open to everyone" => "name the networks of your monitoring";
     warn ALLOWLIST_REPEATED "allowlist-repeated": "a network stands once in the allowlist" => "remove the repetition";
 }

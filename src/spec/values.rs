@@ -93,14 +93,19 @@ pub struct GitlabVersion {
 
 written_as_string!(GitlabVersion, {
     "type": "string",
-    "description": "A GitLab version as a quoted x.y.z, in 18.11 or 19.3.",
-    "pattern": "^(18\\.11|19\\.3)\\.(0|[1-9][0-9]*)$",
+    "description": "A GitLab version as a quoted x.y.z, from 18.5 to 19.x.",
+    "pattern": "^(18\\.([5-9]|1[01])|19\\.(0|[1-9][0-9]?))\\.(0|[1-9][0-9]*)$",
     "examples": ["18.11.2", "19.3.0"],
 });
 
 impl GitlabVersion {
-    /// The minor versions that this refarch knows how to configure.
-    pub const SUPPORTED: &'static [(u16, u16)] = &[(18, 11), (19, 3)];
+    /// The oldest minor version that this refarch knows how to configure.
+    pub const OLDEST: (u16, u16) = (18, 5);
+    /// The last minor version of GitLab 18: the package of 19.0 upgrades from nothing older.
+    pub const LAST_OF_18: (u16, u16) = (18, 11);
+    /// The newest minor version whose gitlab.rb keys this refarch has read. Later ones of 19 are taken to know
+    /// them still.
+    pub const KNOWN_TO: (u16, u16) = (19, 3);
 
     /// A version from its numbers.
     #[must_use]
@@ -111,7 +116,14 @@ impl GitlabVersion {
     /// Whether this refarch knows how to configure it.
     #[must_use]
     pub fn is_supported(self) -> bool {
-        Self::SUPPORTED.contains(&(self.major, self.minor))
+        let minor = self.minor();
+        (Self::OLDEST..=Self::LAST_OF_18).contains(&minor) || self.major == Self::KNOWN_TO.0
+    }
+
+    /// x.y of x.y.z.
+    #[must_use]
+    pub const fn minor(self) -> (u16, u16) {
+        (self.major, self.minor)
     }
 
     /// The version of the gitlab-ee package that carries it.

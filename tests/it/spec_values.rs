@@ -60,8 +60,12 @@ fn versions_have_an_order_and_a_package() {
     let version = |text: &str| text.parse::<GitlabVersion>().expect("a version");
     assert!(version("18.9.10") < version("18.11.2") && version("18.11.2") < version("19.3.0"));
     assert_eq!(version("18.11.2").package_version(), "18.11.2-ee.0");
-    assert!(version("18.11.0").is_supported() && version("19.3.9").is_supported());
-    assert!(!version("18.10.4").is_supported() && !version("19.2.0").is_supported());
+    for text in ["18.5.0", "18.11.0", "19.0.2", "19.3.9", "19.11.0"] {
+        assert!(version(text).is_supported(), "{text}");
+    }
+    for text in ["17.11.9", "18.4.6", "18.12.0", "20.0.0"] {
+        assert!(!version(text).is_supported(), "{text}");
+    }
     for text in [
         "",
         "18",
