@@ -1,11 +1,13 @@
 //! The verdict as a document for machines, and the schema of it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use schemars::{JsonSchema, schema_for};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::verdict::by_level;
 use crate::checks::{Level, Outcome, Verdict};
 use crate::events::{Finding, Status};
 
@@ -28,8 +30,8 @@ struct Document<'a> {
     url: &'a str,
     /// How deep it was looked.
     level: LevelWord,
-    /// Levels up to that one of which no check passed.
-    unproven_levels: Vec<LevelWord>,
+    /// What each level up to that one came to.
+    levels: Vec<LevelObject>,
     /// The version of refarch that asked.
     refarch: &'static str,
     /// When it began, as RFC 3339.
@@ -58,14 +60,35 @@ enum OutcomeWord {
 }
 
 /// How deep a verification looks; each level holds the ones before it.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct LevelWord(&'static str);
+
+impl JsonSchema for LevelWord {
+    fn schema_name() -> Cow<'static, str> {
+        "Level".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "How deep a verification looks; each level holds the ones before it.",
+            "enum": Level::ALL.map(Level::name),
+            "type": "string",
+        })
+    }
+}
+
+/// What one level came to.
 #[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "Level")]
-enum LevelWord {
-    /// DNS, TCP, TLS.
-    Reach,
-    /// What GitLab says of its own health.
-    Health,
+struct LevelObject {
+    /// Which.
+    level: LevelWord,
+    /// Whether at least one check of it passed.
+    proven: bool,
+    /// How its checks ended.
+    counts: CountsObject,
+    /// How long its checks took, one after the other, in milliseconds; many ran at the same time.
+    duration_ms: u64,
 }
 
 /// How many checks ended how.
@@ -154,8 +177,6 @@ fn pretty(value: &impl Serialize) -> String {
 
 impl<'a> From<&'a Verdict> for Document<'a> {
     fn from(verdict: &'a Verdict) -> Self {
-        let counts = verdict.counts();
-        let (pass, warn, fail, skip) = (counts.pass, counts.warn, counts.fail, counts.skip);
         Self {
             version: VERSION,
             outcome: verdict.outcome().into(),
@@ -163,11 +184,11 @@ impl<'a> From<&'a Verdict> for Document<'a> {
             deployment: &verdict.deployment,
             url: &verdict.url,
             level: verdict.level.into(),
-            unproven_levels: verdict.unproven().into_iter().map(LevelWord::from).collect(),
+            levels: levels(verdict),
             refarch: env!("CARGO_PKG_VERSION"),
             started: verdict.started.to_string(),
             duration_ms: milliseconds(verdict.duration),
-            counts: CountsObject { pass, warn, fail, skip },
+            counts: CountsObject::of(&verdict.findings.iter().collect::<Vec<_>>()),
             not_tested: verdict.not_tested().map(NotTested::from).collect(),
             findings: verdict.findings.iter().map(FindingObject::from).collect(),
         }
@@ -219,11 +240,31 @@ impl From<Outcome> for OutcomeWord {
 
 impl From<Level> for LevelWord {
     fn from(level: Level) -> Self {
-        match level {
-            Level::Reach => Self::Reach,
-            Level::Health => Self::Health,
+        Self(level.name())
+    }
+}
+
+impl CountsObject {
+    fn of(findings: &[&Finding]) -> Self {
+        let count = |status| findings.iter().filter(|finding| finding.status == status).count();
+        Self {
+            pass: count(Status::Pass),
+            warn: count(Status::Warn),
+            fail: count(Status::Fail),
+            skip: count(Status::Skip),
         }
     }
+}
+
+fn levels(verdict: &Verdict) -> Vec<LevelObject> {
+    let unproven = verdict.unproven();
+    let of = |(level, findings): (Level, Vec<&Finding>)| LevelObject {
+        level: level.into(),
+        proven: !unproven.contains(&level),
+        counts: CountsObject::of(&findings),
+        duration_ms: milliseconds(findings.iter().map(|finding| finding.duration).sum()),
+    };
+    by_level(verdict).into_iter().map(of).collect()
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -260,6 +301,9 @@ mod tests {
         assert_object(&document, &schema);
         for finding in document["findings"].as_array().unwrap() {
             assert_object(finding, &schema["$defs"]["Finding"]);
+        }
+        for level in document["levels"].as_array().unwrap() {
+            assert_object(level, &schema["$defs"]["LevelObject"]);
         }
         for skipped in document["not_tested"].as_array().unwrap() {
             assert_object(skipped, &schema["$defs"]["NotTested"]);

@@ -5,6 +5,7 @@
 
 mod document;
 mod json_lines;
+mod junit;
 mod plain;
 mod style;
 mod summary;
@@ -14,6 +15,7 @@ mod words;
 
 pub use document::{verdict_json, verdict_schema};
 pub use json_lines::JsonLines;
+pub use junit::verdict_junit;
 pub use plain::Plain;
 pub use style::{Style, Tone};
 pub use summary::Summary;

@@ -7,7 +7,7 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use super::style::{Style, Tone};
-use super::text::{counted, seconds, spoken};
+use super::text::{counted, printable, seconds, spoken};
 use super::verdict::{name, status_word, tone};
 use super::words::{action, applied, at_resource, at_work, changes, resource, step};
 use crate::events::{
@@ -201,7 +201,7 @@ impl<W: Write + Send> Plain<W> {
             return Vec::new();
         }
         let word = self.style.paint(tone(finding.status), status_word(finding.status));
-        let line = format!("{word}: {}: {}", name(finding), finding.saw);
+        let line = format!("{word}: {}: {}", name(finding), printable(&finding.saw));
         // What could not be looked at is told with its remedy in the verdict; a line is enough on the way.
         let remedy = finding.remedy.as_deref().filter(|_| finding.status != Status::Skip);
         lines_of(&line, remedy)

@@ -1,5 +1,6 @@
 //! Text that fits: wrapping, durations, plurals.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub(super) fn wrapped(first: &str, text: &str) -> String {
     let mut line = first.to_owned();
     let mut width = indent;
     let mut empty = true;
-    for word in text.split_whitespace() {
+    for word in printable(text).split_whitespace() {
         let length = word.chars().count();
         if !empty && width + 1 + length > WIDTH {
             let _ = writeln!(lines, "{}", line.trim_end());
@@ -32,6 +33,15 @@ pub(super) fn wrapped(first: &str, text: &str) -> String {
     }
     let _ = writeln!(lines, "{}", line.trim_end());
     lines
+}
+
+/// The text without what would command a terminal: evidence is what a foreign server chose to answer.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let commands = |sign: char| sign.is_control() && !matches!(sign, '\n' | '\t');
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(commands, "\u{fffd}"))
 }
 
 /// A duration as people say it.
@@ -72,6 +82,13 @@ mod tests {
         let url = format!("https://{}.example", "a".repeat(90));
         assert_eq!(wrapped("  ", &format!("see {url} there")), format!("  see\n  {url}\n  there\n"));
         assert_eq!(wrapped("  ", ""), "\n");
+    }
+
+    #[test]
+    fn nothing_commands_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2J\u{7}b\u{9b}c\rd\ne"), "a\u{fffd}[2J\u{fffd}b\u{fffd}c\u{fffd}d\ne");
+        assert!(matches!(printable("plain — ü"), Cow::Borrowed(_)));
+        assert!(!wrapped("", "x\u{1b}]0;title\u{7}").contains('\u{1b}'));
     }
 
     #[test]

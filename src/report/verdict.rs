@@ -5,11 +5,13 @@ use std::io::{self, Write};
 
 use super::style::{Style, Tone};
 use super::text::{counted, spoken, wrapped};
-use crate::checks::{Outcome, Verdict};
+use crate::checks::{Check, Level, Outcome, Verdict};
 use crate::events::{Finding, Status};
 
 /// The name by which the stand-in is called wherever a user can meet it.
 pub(super) const STANDIN: &str = "lab stand-in, not GitLab";
+/// How many of the slowest checks are named.
+const SLOWEST: usize = 5;
 
 /// Writes the verdict. That nobody reads it any more is no error.
 pub fn print_verdict(out: &mut dyn Write, verdict: &Verdict, style: Style) -> io::Result<()> {
@@ -27,8 +29,23 @@ pub(super) fn print(out: &mut dyn Write, text: &str) -> io::Result<()> {
 /// The verdict as text that fits 80 columns.
 #[must_use]
 pub fn verdict_text(verdict: &Verdict, style: Style) -> String {
-    [headline(verdict, style), not_tested(verdict, style), to_do(verdict, style), timings(verdict, style)]
-        .concat()
+    [
+        headline(verdict, style),
+        not_tested(verdict, style),
+        to_do(verdict, style),
+        passed(verdict, style),
+        timings(verdict, style),
+    ]
+    .concat()
+}
+
+/// The findings of each level up to the verdict's own.
+pub(super) fn by_level(verdict: &Verdict) -> Vec<(Level, Vec<&Finding>)> {
+    let is_of = |finding: &Finding, level| {
+        Check::ALL.iter().any(|check| check.name() == finding.check && check.level() == level)
+    };
+    let of = |level| verdict.findings.iter().filter(|finding| is_of(finding, level)).collect();
+    Level::ALL.into_iter().filter(|level| *level <= verdict.level).map(|level| (level, of(level))).collect()
 }
 
 fn headline(verdict: &Verdict, style: Style) -> String {
@@ -97,15 +114,39 @@ fn to_do(verdict: &Verdict, style: Style) -> String {
     text
 }
 
+fn passed(verdict: &Verdict, style: Style) -> String {
+    let mut text = String::new();
+    for (level, findings) in by_level(verdict) {
+        let mut nodes: Vec<(&str, usize)> = Vec::new();
+        for finding in findings.iter().filter(|finding| finding.status == Status::Pass) {
+            match nodes.last_mut().filter(|(check, _)| *check == finding.check) {
+                Some((_, count)) => *count += 1,
+                None => nodes.push((&finding.check, 1)),
+            }
+        }
+        let names = nodes.iter().map(|(check, count)| match count {
+            1 => (*check).to_owned(),
+            count => format!("{check} ({count} times)"),
+        });
+        let names = names.collect::<Vec<_>>().join(", ");
+        if !names.is_empty() {
+            text.push_str(&wrapped(&format!("  {:10} ", level.name()), &names));
+        }
+    }
+    if text.is_empty() { text } else { format!("\n{}\n{text}", style.paint(Tone::Strong, "Passed")) }
+}
+
+/// What took longest, and all of it; how long each check took is in the document for machines.
 fn timings(verdict: &Verdict, style: Style) -> String {
     let mut text = format!("\n{}\n", style.paint(Tone::Strong, "Timings"));
-    let looked = verdict.findings.iter().filter(|finding| finding.status != Status::Skip);
-    let rows = looked.map(|finding| (name(finding), status_word(finding.status), spoken(finding.duration)));
-    let all = ("all, partly in parallel".to_owned(), "", spoken(verdict.duration));
-    let rows: Vec<_> = rows.chain([all]).collect();
-    let width = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or_default();
-    for (name, status, duration) in rows {
-        let _ = writeln!(text, "  {name:width$}  {status:4}  {duration:>12}");
+    let mut looked: Vec<_> = verdict.findings.iter().filter(|it| it.status != Status::Skip).collect();
+    looked.sort_by_key(|finding| std::cmp::Reverse(finding.duration));
+    let rows = looked.iter().take(SLOWEST).map(|finding| (name(finding), spoken(finding.duration)));
+    let all = format!("all {}, partly in parallel", counted(verdict.findings.len(), "check"));
+    let rows: Vec<_> = rows.chain([(all, spoken(verdict.duration))]).collect();
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    for (name, duration) in rows {
+        let _ = writeln!(text, "  {name:width$}  {duration:>12}");
     }
     text
 }
@@ -143,7 +184,6 @@ pub(super) mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::checks::Level;
 
     pub(in crate::report) fn finding(check: &str, status: Status, node: Option<&str>) -> Finding {
         let (saw, wanted, why, remedy) = match check {
