@@ -4,6 +4,7 @@ mod destroy;
 mod failure;
 mod plan;
 mod render;
+mod reports;
 mod schema;
 mod session;
 pub mod spec_file;

@@ -2,6 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::reports::Reports;
 use super::session::Ending;
 use super::{Failure, Session};
 use crate::checks::{Level, Outcome};
@@ -23,13 +24,13 @@ pub struct Args {
     /// How deep to verify: `reach` or `health`.
     #[arg(long, default_value_t = Level::Health)]
     level: Level,
-    /// Write the verdict to this file as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    reports: Reports,
 }
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
+        self.reports.check()?;
         let spec = self.spec.clone();
         session.run(&spec, async |world| self.work(session, world).await).await
     }
@@ -41,19 +42,14 @@ impl Args {
             level: self.level,
         };
         let done = run::up(world, &options).await?;
-        if let (Some(verdict), Some(path)) = (&done.verdict, &self.json) {
-            super::verify::write_verdict(path, verdict)?;
-        }
-        Ok(Ending { exit: exit_code(&done), text: summary(session, world, &self.spec, &done) })
+        let exit = report(world, &self.reports, &done);
+        Ok(Ending { exit, text: summary(session, world, &self.spec, &done) })
     }
 }
 
-/// How a run ends by what its checks found.
-pub(super) fn exit_code(done: &Done) -> ExitCode {
-    match done.verdict.as_ref().map(crate::checks::Verdict::outcome) {
-        None | Some(Outcome::Pass) => ExitCode::Ok,
-        Some(Outcome::Fail | Outcome::Unproven) => ExitCode::VerificationFailed,
-    }
+/// Writes the reports, and says how the run ends by what its checks found.
+fn report(world: &World, reports: &Reports, done: &Done) -> ExitCode {
+    done.verdict.as_ref().map_or(ExitCode::Ok, |verdict| reports.finish(verdict, &world.events))
 }
 
 fn summary(session: &Session, world: &World, spec: &Utf8Path, done: &Done) -> String {
