@@ -17,6 +17,11 @@ impl Level {
     /// All levels, the shallowest first.
     pub const ALL: [Self; 2] = [Self::Reach, Self::Health];
 
+    /// The shallowest level that holds all of these checks; absent where there are none.
+    pub fn holding<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Option<Self> {
+        checks.into_iter().map(|check| check.level()).max()
+    }
+
     /// Its name on the command line and in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -118,6 +123,23 @@ impl Check {
         }
     }
 
+    /// The checks without whose answer it is not asked, or says less.
+    const fn after(self) -> &'static [Self] {
+        match self {
+            Self::Dns | Self::Health | Self::Liveness | Self::Readiness | Self::Size => &[],
+            Self::Tcp => &[Self::Dns],
+            Self::Tls => &[Self::Tcp],
+            Self::SignIn | Self::ReadinessOutside => &[Self::Tls],
+            Self::Standin => &[Self::SignIn],
+        }
+    }
+
+    /// Whether `other` is this check or one that it depends on, directly or not.
+    #[must_use]
+    pub fn needs(self, other: Self) -> bool {
+        self == other || self.after().iter().any(|check| check.needs(other))
+    }
+
     /// Why its answer matters.
     #[must_use]
     pub const fn why(self) -> &'static str {
@@ -142,6 +164,26 @@ impl fmt::Display for Check {
     }
 }
 
+/// A word that names no check.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is no check; the checks are {}", named())]
+pub struct UnknownCheck {
+    word: String,
+}
+
+fn named() -> String {
+    Check::ALL.map(|check| format!("`{check}`")).join(", ")
+}
+
+impl FromStr for Check {
+    type Err = UnknownCheck;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|check| check.name() == word);
+        found.ok_or_else(|| UnknownCheck { word: word.to_owned() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +204,20 @@ mod tests {
         }
         assert_eq!("api".parse::<Level>(), Err(UnknownLevel("api".into())));
         assert!(Level::Reach < Level::Health);
+    }
+
+    #[test]
+    fn checks_are_read_by_name_and_know_what_they_need() {
+        for check in Check::ALL {
+            assert_eq!(check.to_string().parse(), Ok(check));
+            assert!(check.needs(check));
+            for other in Check::ALL.into_iter().filter(|other| check.needs(*other)) {
+                assert!(other.level() <= check.level(), "`{check}` needs `{other}` of a deeper level");
+            }
+        }
+        assert!(Check::Standin.needs(Check::Dns) && !Check::Dns.needs(Check::Standin));
+        let unknown = "tcpp".parse::<Check>().unwrap_err().to_string();
+        assert!(unknown.starts_with("`tcpp` is no check; the checks are `dns`, `tcp`"), "{unknown}");
     }
 
     #[test]

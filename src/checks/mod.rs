@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod dns;
+mod group;
 mod node;
 mod node_health;
 mod page;
@@ -22,8 +23,9 @@ mod tls;
 mod verdict;
 mod verify;
 
-pub use catalogue::{Check, Level};
+pub use catalogue::{Check, Level, UnknownCheck, UnknownLevel};
+pub use group::{GroupName, NoGroupName};
 pub use question::Patience;
-pub use target::{Machine, NodeHealth, NodeTarget, Options, Target};
+pub use target::{Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, WantedVersion};
 pub use verdict::{Counts, Outcome, Verdict};
-pub use verify::verify;
+pub use verify::{Interrupted, verify};

@@ -1,5 +1,6 @@
 //! What all findings together say.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -34,12 +35,14 @@ pub struct Counts {
 /// The findings of one verification, and what they come to.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// The deployment's name.
-    pub deployment: String,
+    /// The deployment's name; absent for a GitLab that is known by its URL alone.
+    pub deployment: Option<String>,
     /// Where people find it.
     pub url: String,
     /// How deep it was looked.
     pub level: Level,
+    /// The only checks that were asked for; absent where all were.
+    pub only: Option<BTreeSet<Check>>,
     /// Whether this is the lab's stand-in, by the spec's word or its own; the word of either is enough.
     pub standin: bool,
     /// When it began.
@@ -60,7 +63,7 @@ impl Verdict {
         if self.unproven().is_empty() { Outcome::Pass } else { Outcome::Unproven }
     }
 
-    /// The levels of which no check could look.
+    /// The levels that were to be looked at and of which no check could.
     #[must_use]
     pub fn unproven(&self) -> Vec<Level> {
         let looked_at = |level: Level| {
@@ -68,7 +71,11 @@ impl Verdict {
                 .iter()
                 .any(|finding| level_of(finding) == Some(level) && finding.status == Status::Pass)
         };
-        Level::ALL.into_iter().filter(|level| *level <= self.level && !looked_at(*level)).collect()
+        let meant = |level: Level| match &self.only {
+            Some(only) => only.iter().any(|check| check.level() == level),
+            None => level <= self.level,
+        };
+        Level::ALL.into_iter().filter(|level| meant(*level) && !looked_at(*level)).collect()
     }
 
     /// How many checks ended how.
@@ -119,9 +126,10 @@ mod tests {
             })
         };
         Verdict {
-            deployment: "acme".into(),
+            deployment: Some("acme".into()),
             url: "https://gitlab.acme.example".into(),
             level,
+            only: None,
             standin: false,
             started: Timestamp::UNIX_EPOCH,
             duration: Duration::ZERO,
@@ -152,5 +160,15 @@ mod tests {
         assert_eq!(verdict(Level::Health, &reach_only).unproven(), [Level::Health]);
         assert_eq!(verdict(Level::Reach, &reach_only).outcome(), Outcome::Pass);
         assert_eq!(verdict(Level::Reach, &[]).outcome(), Outcome::Unproven);
+    }
+
+    #[test]
+    fn only_what_was_asked_for_has_to_be_proven() {
+        let only = |check| Some(BTreeSet::from([check]));
+        let page = verdict(Level::Health, &[(Check::SignIn, Status::Pass)]);
+        let page = Verdict { only: only(Check::SignIn), ..page };
+        assert_eq!(page.outcome(), Outcome::Pass, "level reach was not asked for");
+        let blocked = verdict(Level::Health, &[(Check::SignIn, Status::Skip)]);
+        assert_eq!(Verdict { only: only(Check::SignIn), ..blocked }.outcome(), Outcome::Unproven);
     }
 }

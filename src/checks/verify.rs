@@ -8,29 +8,42 @@ use futures_util::stream;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::catalogue::{Check, Level};
+use super::catalogue::Check;
 use super::node::{Reply, Unasked};
 use super::target::{NodeTarget, Options, Target};
 use super::verdict::Verdict;
 use super::{dns, node_health, readiness_outside, sign_in, size, ssh, standin, tcp, tls};
-use crate::events::{Finding, Kind, Sender};
+use crate::events::{Finding, Kind, Sender, Status};
 use crate::instance::{Instance, Trust, Untrusted};
 use crate::process::{Redactor, Runner};
 
 /// How many nodes are asked at once; each takes a handful of connections.
 const NODES_AT_ONCE: usize = 8;
 
-/// Asks the deployment and its nodes, and sends each finding as it comes. The runner starts `ssh`.
-pub async fn verify(target: &Target, options: &Options, runner: &Runner) -> Verdict {
+/// The user asked to stop before all was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the verification was interrupted")]
+pub struct Interrupted;
+
+/// Asks the deployment and its nodes, and sends each finding as it comes. The runner starts `ssh` and `git`.
+pub async fn verify(target: &Target, options: &Options, runner: &Runner) -> Result<Verdict, Interrupted> {
     let run = async |node: &NodeTarget, command: &[String], limit: Duration| {
         ssh::run(runner, node, command, limit).await
     };
-    let desk = Desk { events: runner.events(), redactor: runner.redactor() };
-    verify_with(target, options, &desk, &run).await
+    if let Ok(token) = &target.token {
+        runner.redactor().learn([token]);
+    }
+    let desk = Desk { options, events: runner.events(), redactor: runner.redactor() };
+    tokio::select! {
+        verdict = verify_with(target, options, &desk, &run) => Ok(verdict),
+        // What asks a node ends by itself within seconds.
+        _ = runner.interrupts().beyond(0) => Err(Interrupted),
+    }
 }
 
 /// Where findings go as they come.
 struct Desk<'a> {
+    options: &'a Options,
     events: &'a Sender,
     redactor: &'a Redactor,
 }
@@ -39,7 +52,9 @@ impl Desk<'_> {
     /// Tells of a finding. What an instance answered is outside of refarch's hands, and so are the secrets in it.
     fn say(&self, finding: Finding) -> Finding {
         let finding = Finding { saw: self.redactor.redact(&finding.saw), ..finding };
-        self.events.send(Kind::Finding(finding.clone()));
+        if finding.status == Status::Fail || place(&finding).is_some_and(|check| self.options.names(check)) {
+            self.events.send(Kind::Finding(finding.clone()));
+        }
         finding
     }
 }
@@ -60,17 +75,34 @@ async fn verify_with(
         deployment: target.deployment.clone(),
         url: target.url.as_str().trim_end_matches('/').to_owned(),
         level: options.level,
-        standin: target.standin || sees_standin,
+        only: options.only.clone(),
+        standin: target.standin == Some(true) || sees_standin,
         started,
         duration: began.elapsed(),
-        findings,
+        findings: reported(options, findings),
     }
+}
+
+/// What was asked for, what failed, and what could not look where that stands in the way of what was asked for.
+fn reported(options: &Options, findings: Vec<Finding>) -> Vec<Finding> {
+    let named = |finding: &Finding| place(finding).filter(|check| options.names(*check));
+    let skipped = findings.iter().filter(|finding| finding.status == Status::Skip);
+    let skipped: Vec<Check> = skipped.filter_map(named).collect();
+    let stands_in_the_way = |finding: &Finding| {
+        let of = place(finding);
+        let blocks = of.is_some_and(|check| skipped.iter().any(|skipped| skipped.needs(check)));
+        finding.status == Status::Fail || (finding.status == Status::Skip && blocks)
+    };
+    findings.into_iter().filter(|finding| named(finding).is_some() || stands_in_the_way(finding)).collect()
 }
 
 /// Asks from here, and says besides whether the instance calls itself a stand-in.
 async fn ask_outside(target: &Target, options: &Options, desk: &Desk<'_>) -> (Vec<Finding>, bool) {
     let mut sees_standin = false;
     let mut findings = Vec::new();
+    if !options.asks(Check::Dns) {
+        return (findings, sees_standin);
+    }
     let mut say = |finding| findings.push(desk.say(finding));
     let patience = options.patience;
     let (finding, addresses) = dns::check(target, patience, dns::system).await;
@@ -80,17 +112,26 @@ async fn ask_outside(target: &Target, options: &Options, desk: &Desk<'_>) -> (Ve
     let trust = Trust::new(target.ca_pem.as_deref());
     let (finding, usable) = tls::check(&target.url, socket, &trust, patience).await;
     say(finding);
-    if options.level >= Level::Health {
+    if options.asks(Check::SignIn) || options.asks(Check::ReadinessOutside) {
         let instance = usable.then(|| connect(target, socket, trust)).flatten();
         let instance = instance.as_ref().ok_or(if socket.is_none() { Check::Tcp } else { Check::Tls });
-        let ((page, answer), outside) =
-            tokio::join!(sign_in::check(instance, patience), readiness_outside::check(instance, patience));
-        sees_standin = answer.as_ref().is_some_and(|answer| answer.standin.is_some());
-        say(page);
-        say(standin::check(target.standin, answer.as_ref()));
-        say(outside);
+        let page = when(options.asks(Check::SignIn), sign_in::check(instance, patience));
+        let outside =
+            when(options.asks(Check::ReadinessOutside), readiness_outside::check(instance, patience));
+        let (page, outside) = tokio::join!(page, outside);
+        if let Some((page, answer)) = page {
+            sees_standin = answer.as_ref().is_some_and(|answer| answer.standin.is_some());
+            say(page);
+            say(standin::check(target.standin, answer.as_ref()));
+        }
+        outside.into_iter().for_each(say);
     }
     (findings, sees_standin)
+}
+
+/// What `work` gives, if it is to be done at all.
+async fn when<T>(wanted: bool, work: impl Future<Output = T>) -> Option<T> {
+    if wanted { Some(work.await) } else { None }
 }
 
 fn connect(target: &Target, socket: Option<SocketAddr>, trust: Result<Trust, Untrusted>) -> Option<Instance> {
@@ -103,21 +144,25 @@ async fn ask_nodes(
     desk: &Desk<'_>,
     run: &impl AsyncFn(&NodeTarget, &[String], Duration) -> Result<Reply, Unasked>,
 ) -> Vec<Finding> {
-    if options.level < Level::Health {
+    let health = [Check::Health, Check::Liveness, Check::Readiness].map(|check| options.asks(check));
+    let (asks_health, asks_size) = (health.contains(&true), options.asks(Check::Size));
+    let one = async |node: &NodeTarget| {
+        let size = when(asks_size, size::check(node, options.patience, run));
+        let health = async {
+            match &node.health {
+                Some(health) if asks_health => {
+                    node_health::check(node, health, options.patience, run).await.to_vec()
+                }
+                _ => Vec::new(),
+            }
+        };
+        let (health, size) = tokio::join!(health, size);
+        let findings = health.into_iter().chain(size);
+        findings.map(|finding| desk.say(finding)).collect::<Vec<_>>()
+    };
+    if !(asks_health || asks_size) {
         return Vec::new();
     }
-    let one = async |node: &NodeTarget| {
-        let size = size::check(node, options.patience, run);
-        let findings = match &node.health {
-            Some(health) => {
-                let (health, size) =
-                    tokio::join!(node_health::check(node, health, options.patience, run), size);
-                [health.to_vec(), vec![size]].concat()
-            }
-            None => vec![size.await],
-        };
-        findings.into_iter().map(|finding| desk.say(finding)).collect::<Vec<_>>()
-    };
     stream::iter(&target.nodes).map(one).buffer_unordered(NODES_AT_ONCE).concat().await
 }
 
@@ -127,18 +172,20 @@ fn place(finding: &Finding) -> Option<Check> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::collections::BTreeSet;
     use std::sync::{Arc, LazyLock};
 
     use url::Url;
     use wiremock::MockServer;
 
+    use super::super::catalogue::Level;
+    use super::super::group::GroupName;
     use super::super::question::Patience;
     use super::super::question::tests::IMPATIENT;
     use super::super::readiness::tests::ALL_OK;
-    use super::super::target::{Machine, NodeHealth};
+    use super::super::target::{Machine, NodeHealth, Proxy, SshAccess};
     use super::super::verdict::Outcome;
     use super::*;
-    use crate::events::Status;
     use crate::instance::testing::{Authority, Behaviour, TlsServer};
 
     /// The part of GitLab's sign-in page that makes it one.
@@ -146,13 +193,23 @@ pub(super) mod tests {
 
     pub(in crate::checks) fn target(url: &str) -> Target {
         Target {
-            deployment: "acme".into(),
+            deployment: Some("acme".into()),
             url: Url::parse(url).unwrap(),
             address: None,
             ca_pem: None,
             nodes: Vec::new(),
-            standin: false,
+            standin: Some(false),
+            wanted: None,
+            token: Err("no token was given".into()),
+            group: GroupName::Own,
+            ssh: SshAccess::default(),
+            proxy: Proxy::None,
         }
+    }
+
+    pub(in crate::checks) fn options(level: Level) -> Options {
+        let options = Options::new(level, "/nonexistent/scratch".into(), "r1".into());
+        Options { patience: IMPATIENT, ..options }
     }
 
     pub(in crate::checks) fn node(name: &str) -> NodeTarget {
@@ -191,7 +248,7 @@ pub(super) mod tests {
             address: Some(server.address.ip()),
             ca_pem: Some(ca.pem()),
             nodes: vec![node("acme-all-in-one-1")],
-            standin: true,
+            standin: Some(true),
             ..target(&format!("https://localhost:{}", server.address.port()))
         };
         (server, target)
@@ -201,10 +258,10 @@ pub(super) mod tests {
         verdict.findings.iter().find(|finding| finding.check == check.name()).unwrap().status
     }
 
-    fn nobody() -> Desk<'static> {
+    fn nobody(options: &Options) -> Desk<'_> {
         static NOWHERE: Sender = Sender::nowhere();
         static NO_SECRETS: LazyLock<Redactor> = LazyLock::new(Redactor::default);
-        Desk { events: &NOWHERE, redactor: &NO_SECRETS }
+        Desk { options, events: &NOWHERE, redactor: &NO_SECRETS }
     }
 
     const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nx-gitlab-standin: lab";
@@ -212,8 +269,8 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_healthy_deployment_has_every_check_once_and_in_order() {
         let (_server, target) = serving(PAGE).await;
-        let options = Options { patience: IMPATIENT, ..Options::default() };
-        let verdict = verify_with(&target, &options, &nobody(), &healthy).await;
+        let options = options(Level::Health);
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
         let names: Vec<_> = verdict.findings.iter().map(|finding| finding.check.as_str()).collect();
         assert_eq!(names, Check::ALL.map(Check::name), "{:#?}", verdict.findings);
         // Every page of this server is the sign-in page, so that readiness from outside is not what it should be.
@@ -224,17 +281,17 @@ pub(super) mod tests {
     #[tokio::test]
     async fn level_reach_asks_no_page_and_no_node() {
         let (_server, target) = serving(PAGE).await;
-        let options = Options { level: Level::Reach, patience: IMPATIENT };
-        let verdict = verify_with(&target, &options, &nobody(), &healthy).await;
+        let options = options(Level::Reach);
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
         assert_eq!((verdict.findings.len(), verdict.outcome()), (3, Outcome::Pass));
     }
 
     #[tokio::test]
     async fn a_stand_in_where_the_spec_says_gitlab_fails_and_is_called_one() {
         let (_server, target) = serving(PAGE).await;
-        let target = Target { standin: false, ..target };
-        let options = Options { patience: IMPATIENT, ..Options::default() };
-        let verdict = verify_with(&target, &options, &nobody(), &healthy).await;
+        let target = Target { standin: Some(false), ..target };
+        let options = options(Level::Health);
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
         assert_eq!((status(&verdict, Check::Standin), verdict.standin), (Status::Fail, true));
     }
 
@@ -242,12 +299,37 @@ pub(super) mod tests {
     async fn one_root_cause_is_one_failure() {
         let (server, target) = serving(PAGE).await;
         drop(server);
-        let options = Options { patience: IMPATIENT, ..Options::default() };
+        let options = options(Level::Health);
         let refused = async |_: &NodeTarget, _: &[String], _| Err(Unasked("no route to host".into()));
-        let verdict = verify_with(&target, &options, &nobody(), &refused).await;
+        let verdict = verify_with(&target, &options, &nobody(&options), &refused).await;
         assert_eq!(status(&verdict, Check::Tcp), Status::Fail);
         assert_eq!(verdict.counts().fail, 1, "{:#?}", verdict.findings);
         assert_eq!(verdict.outcome(), Outcome::Fail);
+    }
+
+    #[tokio::test]
+    async fn what_was_named_is_reported_and_what_stands_in_its_way() {
+        let (server, target) = serving(PAGE).await;
+        let only = Some(BTreeSet::from([Check::SignIn, Check::Liveness]));
+        let options = Options { only, ..options(Level::Health) };
+        let names = |verdict: &Verdict| {
+            verdict.findings.iter().map(|finding| finding.check.clone()).collect::<Vec<_>>()
+        };
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
+        assert_eq!(names(&verdict), ["sign_in", "liveness"]);
+        assert_eq!(verdict.outcome(), Outcome::Pass);
+        drop(server);
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
+        assert_eq!(names(&verdict), ["tcp", "tls", "sign_in", "liveness"], "{:#?}", verdict.findings);
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_ends_it() {
+        let (_server, target) = serving(PAGE).await;
+        let (_dir, path) = ssh::tests::folder();
+        let runner = ssh::tests::runner(&path, "exit 0", Sender::nowhere(), Redactor::default());
+        runner.interrupts().interrupt();
+        assert_eq!(verify(&target, &options(Level::Health), &runner).await.unwrap_err(), Interrupted);
     }
 
     #[tokio::test]
@@ -270,8 +352,8 @@ pub(super) mod tests {
         .unwrap();
         let runner = ssh::tests::runner(&path, script, sender, redactor);
         let patience = Patience { deadline: Duration::from_secs(4), attempt: Duration::from_secs(3) };
-        let options = Options { patience, ..Options::default() };
-        let verdict = verify(&target, &options, &runner).await;
+        let options = Options { patience, ..options(Level::Health) };
+        let verdict = verify(&target, &options, &runner).await.unwrap();
         drop(runner);
         assert_eq!(writer.finish().stuck_readers, 0);
         assert_eq!(status(&verdict, Check::Liveness), Status::Pass, "{:#?}", verdict.findings);

@@ -24,8 +24,9 @@ struct Document<'a> {
     outcome: OutcomeWord,
     /// Whether this is refarch's lab stand-in. It is not GitLab, and what is proven of it is not proven of GitLab.
     standin: bool,
-    /// The deployment's name.
-    deployment: &'a str,
+    /// The deployment's name; absent for a GitLab that is known by its URL alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<&'a str>,
     /// Where people find it.
     url: &'a str,
     /// How deep it was looked.
@@ -181,7 +182,7 @@ impl<'a> From<&'a Verdict> for Document<'a> {
             version: VERSION,
             outcome: verdict.outcome().into(),
             standin: verdict.standin,
-            deployment: &verdict.deployment,
+            deployment: verdict.deployment.as_deref(),
             url: &verdict.url,
             level: verdict.level.into(),
             levels: levels(verdict),

@@ -69,8 +69,8 @@ fn headline(verdict: &Verdict, style: Style) -> String {
     let ended = ended.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
     let ended = ended.collect::<Vec<_>>().join(", ");
     let total = counted(verdict.findings.len(), "check");
-    let (level, deployment) = (verdict.level, &verdict.deployment);
-    let counts = format!("{means}; of {total} of `{deployment}` at level {level}: {ended}");
+    let of = verdict.deployment.as_ref().map(|deployment| format!(" of `{deployment}`")).unwrap_or_default();
+    let counts = format!("{means}; of {total}{of} at level {}: {ended}", verdict.level);
     text.push_str(&wrapped("", &counts));
     for level in verdict.unproven() {
         text.push_str(&wrapped("", &format!("nothing is proven at level {level}: no check of it passed")));
@@ -223,9 +223,10 @@ pub(super) mod tests {
     pub(in crate::report) fn example() -> Verdict {
         let node = Some("acme-all-in-one-1");
         Verdict {
-            deployment: "acme".into(),
+            deployment: Some("acme".into()),
             url: "https://gitlab.acme.example".into(),
             level: Level::Health,
+            only: None,
             standin: true,
             started: Timestamp::UNIX_EPOCH,
             duration: Duration::from_millis(2345),

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use super::{Error, identity::AUTHORITY, world::World};
-use crate::checks::{self, Level, Machine, NodeHealth, NodeTarget, Options, Target, Verdict};
+use crate::checks::{
+    self, GroupName, Level, Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, Verdict,
+    WantedVersion,
+};
 use crate::deployment::Node;
 use crate::render::Bound;
 use crate::report;
@@ -11,12 +14,9 @@ use crate::report;
 /// Asks everything of a level.
 pub async fn verify(world: &World, bound: &Bound, level: Level) -> Result<Verdict, Error> {
     let target = target(world, bound)?;
-    let options = Options { level, ..Options::default() };
-    let verdict = tokio::select! {
-        verdict = checks::verify(&target, &options, &world.runner) => verdict,
-        // What asks a node ends by itself within seconds.
-        _ = world.interrupts.beyond(0) => return Err(Error::Interrupted),
-    };
+    let options = Options::new(level, world.run.folder.join("scratch"), world.run.id.clone());
+    let verdict = checks::verify(&target, &options, &world.runner).await;
+    let verdict = verdict.map_err(|checks::Interrupted| Error::Interrupted)?;
     world.workdir.write_private(&world.run.report(), report::verdict_json(&verdict))?;
     Ok(verdict)
 }
@@ -26,13 +26,29 @@ fn target(world: &World, bound: &Bound) -> Result<Target, Error> {
     let url = url(world)?;
     let nodes = deployment.nodes.values().map(|node| node_target(world, node, &url)).collect();
     Ok(Target {
-        deployment: deployment.name.to_string(),
+        deployment: Some(deployment.name.to_string()),
         url,
         address: bound.endpoints.external.address.parse::<IpAddr>().ok(),
         ca_pem: Some(world.certificate(AUTHORITY)?.certificate.clone()),
         nodes,
-        standin: deployment.gitlab.package.is_standin(),
+        standin: Some(deployment.gitlab.package.is_standin()),
+        wanted: Some(WantedVersion { version: deployment.gitlab.version.to_string(), enterprise: true }),
+        token: Err("this deployment has no token for checks yet".into()),
+        group: GroupName::Own,
+        ssh: ssh(world),
+        proxy: Proxy::None,
     })
+}
+
+/// The pinned keys. They stand under the names of nodes, so that only a single node's is the front's for sure.
+fn ssh(world: &World) -> SshAccess {
+    let mut nodes = world.deployment.nodes.keys();
+    match (nodes.next(), nodes.next()) {
+        (Some(only), None) => {
+            SshAccess { known_hosts: Some(world.workdir.known_hosts()), alias: Some(only.to_string()) }
+        }
+        _ => SshAccess::default(),
+    }
 }
 
 fn url(world: &World) -> Result<url::Url, Error> {
