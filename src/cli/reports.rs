@@ -166,9 +166,10 @@ mod tests {
 
     fn verdict() -> Verdict {
         Verdict {
-            deployment: "acme".into(),
+            deployment: Some("acme".into()),
             url: "https://gitlab.acme.example".into(),
             level: Level::Reach,
+            only: None,
             standin: false,
             started: Timestamp::UNIX_EPOCH,
             duration: Duration::ZERO,

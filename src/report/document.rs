@@ -31,6 +31,9 @@ struct Document<'a> {
     url: &'a str,
     /// How deep it was looked.
     level: LevelWord,
+    /// The only checks that were asked for; absent where all of the level were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only: Option<Vec<&'static str>>,
     /// What each level up to that one came to.
     levels: Vec<LevelObject>,
     /// The version of refarch that asked.
@@ -185,6 +188,7 @@ impl<'a> From<&'a Verdict> for Document<'a> {
             deployment: verdict.deployment.as_deref(),
             url: &verdict.url,
             level: verdict.level.into(),
+            only: verdict.only.as_ref().map(|only| only.iter().map(|check| check.name()).collect()),
             levels: levels(verdict),
             refarch: env!("CARGO_PKG_VERSION"),
             started: verdict.started.to_string(),

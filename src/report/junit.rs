@@ -40,14 +40,19 @@ fn suite(verdict: &Verdict, level: Level, findings: &[&Finding]) -> TestSuite {
 fn properties(verdict: &Verdict) -> Vec<Property> {
     let is = if verdict.standin { STANDIN } else { "GitLab" };
     let started = verdict.started.to_string();
-    vec![
+    let mut properties = vec![
         Property::new("refarch", env!("CARGO_PKG_VERSION")),
         Property::new("url", clean(&verdict.url)),
         Property::new("level", verdict.level.name()),
         Property::new("instance", is),
         Property::new("started", started.as_str()),
-        Property::new("deployment", clean(&verdict.deployment)),
-    ]
+    ];
+    properties.extend(verdict.deployment.as_ref().map(|name| Property::new("deployment", clean(name))));
+    properties.extend(verdict.only.as_ref().map(|only| {
+        let only: Vec<_> = only.iter().map(|check| check.name()).collect();
+        Property::new("only", only.join(","))
+    }));
+    properties
 }
 
 fn case(group: &str, finding: &Finding) -> TestCase {

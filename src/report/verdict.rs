@@ -45,7 +45,14 @@ pub(super) fn by_level(verdict: &Verdict) -> Vec<(Level, Vec<&Finding>)> {
         Check::ALL.iter().any(|check| check.name() == finding.check && check.level() == level)
     };
     let of = |level| verdict.findings.iter().filter(|finding| is_of(finding, level)).collect();
-    Level::ALL.into_iter().filter(|level| *level <= verdict.level).map(|level| (level, of(level))).collect()
+    // Where only some checks were asked for, a level that none of them belongs to says nothing.
+    let unproven = verdict.unproven();
+    let levels = Level::ALL.into_iter().filter(|level| *level <= verdict.level);
+    let levels = levels.map(|level| (level, of(level)));
+    let meant = |level: Level, findings: &[&Finding]| {
+        verdict.only.is_none() || !findings.is_empty() || unproven.contains(&level)
+    };
+    levels.filter(|(level, findings): &(Level, Vec<&Finding>)| meant(*level, findings)).collect()
 }
 
 fn headline(verdict: &Verdict, style: Style) -> String {
@@ -72,6 +79,10 @@ fn headline(verdict: &Verdict, style: Style) -> String {
     let of = verdict.deployment.as_ref().map(|deployment| format!(" of `{deployment}`")).unwrap_or_default();
     let counts = format!("{means}; of {total}{of} at level {}: {ended}", verdict.level);
     text.push_str(&wrapped("", &counts));
+    if let Some(only) = &verdict.only {
+        let only: Vec<_> = only.iter().map(|check| check.name()).collect();
+        text.push_str(&wrapped("", &format!("only these were asked for: {}", only.join(", "))));
+    }
     for level in verdict.unproven() {
         text.push_str(&wrapped("", &format!("nothing is proven at level {level}: no check of it passed")));
     }
@@ -89,7 +100,8 @@ fn not_tested(verdict: &Verdict, style: Style) -> String {
         }
     }
     if skipped.is_empty() {
-        text.push_str("  nothing: every check of this level could look\n");
+        let of = if verdict.only.is_some() { "that was asked for" } else { "of this level" };
+        let _ = writeln!(text, "  nothing: every check {of} could look");
     }
     text
 }
@@ -262,6 +274,16 @@ pub(super) mod tests {
         );
         assert!(text.contains("nothing is proven at level health"), "{text}");
         assert!(!text.contains("PASS"), "{text}");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_said() {
+        let only = Some(std::collections::BTreeSet::from([Check::SignIn]));
+        let verdict = Verdict { only, findings: vec![finding("sign_in", Status::Pass, None)], ..example() };
+        let text = verdict_text(&verdict, Style::plain());
+        assert!(text.starts_with("PASS") && text.contains("only these were asked for: sign_in"), "{text}");
+        assert!(text.contains("every check that was asked for could look"), "{text}");
+        assert_eq!(by_level(&verdict).len(), 1);
     }
 
     #[test]
