@@ -16,6 +16,9 @@ use crate::terraform::Action;
 pub struct Args {
     /// The spec.
     spec: Utf8PathBuf,
+    /// Plan as if the data of this node could go, if a disk of it is lost or replaced; may be given again.
+    #[arg(long, value_name = "NODE")]
+    accept_data_loss: Vec<String>,
     /// End with 10 when there are changes.
     #[arg(long)]
     detailed_exitcode: bool,
@@ -25,7 +28,7 @@ impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
         session
             .run(&self.spec, async |world| {
-                let outcome = run::plan(world).await?;
+                let outcome = run::plan(world, &self.accept_data_loss).await?;
                 let tell = self.detailed_exitcode && outcome.has_changes();
                 let exit = if tell { ExitCode::PlanHasChanges } else { ExitCode::Ok };
                 Ok(Ending { exit, text: text(&outcome) })
@@ -39,6 +42,9 @@ fn text(outcome: &PlanOutcome) -> String {
     for change in outcome.planned.plan.changes() {
         let reason = change.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let _ = writeln!(text, "{:8} {}{reason}", verb(change.action), change.address);
+    }
+    for lost in &outcome.given_up {
+        let _ = writeln!(text, "{:8} {}", "lose", lost.sentence());
     }
     match &outcome.rollout {
         None => {

@@ -24,6 +24,9 @@ pub struct Args {
     /// How deep to verify: `reach` or `health`.
     #[arg(long, default_value_t = Level::Health)]
     level: Level,
+    /// Let go of the data of this node, if a disk of it is lost or replaced; may be given again.
+    #[arg(long, value_name = "NODE")]
+    accept_data_loss: Vec<String>,
     #[command(flatten)]
     reports: Reports,
 }
@@ -40,6 +43,7 @@ impl Args {
             until: self.until,
             consent: Consent { yes: self.yes, name: None },
             level: self.level,
+            accept_data_loss: self.accept_data_loss.clone(),
         };
         let done = run::up(world, &options).await?;
         let exit = report(world, &self.reports, &done);

@@ -254,6 +254,18 @@ pub enum Kind {
         /// For how long.
         seconds: f64,
     },
+    /// Data goes, because the user gave it up beforehand.
+    DataGivenUp {
+        /// The node.
+        node: String,
+        /// The data disk.
+        disk: String,
+        /// The file system that held the data, as far as it was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uuid: Option<String>,
+        /// How it goes.
+        how: String,
+    },
     /// What Terraform did.
     ApplySummary {
         /// How many resources.

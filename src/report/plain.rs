@@ -57,6 +57,9 @@ impl<W: Write + Send> Plain<W> {
             Kind::PhaseFailed { phase, message, log } => self.phase_failed(*phase, message, log.as_deref()),
             Kind::PlanSummary { changes: count } => vec![format!("Terraform's plan: {}", changes(*count))],
             Kind::ApplySummary { changes: count } => vec![format!("Terraform: {}", applied(*count))],
+            Kind::DataGivenUp { node, disk, uuid, how } => {
+                vec![self.data_given_up(node, disk, uuid.as_deref(), how)]
+            }
             Kind::ResourceDrift { address, action: word } => {
                 vec![format!("{} was {} outside of Terraform", resource(address), action(word).0)]
             }
@@ -101,6 +104,12 @@ impl<W: Write + Send> Plain<W> {
 
     fn phase(&self, phase: Phase) -> String {
         self.style.paint(Tone::Strong, &phase.to_string())
+    }
+
+    fn data_given_up(&self, node: &str, disk: &str, uuid: Option<&str>, how: &str) -> String {
+        let word = self.style.paint(Tone::Attention, "data loss");
+        let uuid = uuid.map(|uuid| format!(" (file system {uuid})")).unwrap_or_default();
+        format!("{word}: disk `{disk}` of {node}{uuid}, as `--accept-data-loss` allows: {how}")
     }
 
     fn phase_speaks(&mut self) -> Vec<String> {

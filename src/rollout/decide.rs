@@ -1,8 +1,8 @@
 //! Which nodes are converged, which are left alone, and what stops the run before anything is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{NodeState, ServiceState};
+use super::{DataDiskState, NodeState, ServiceState};
 use crate::deployment::{Deployment, Node, NodeName};
 use crate::spec::GitlabVersion;
 
@@ -35,6 +35,21 @@ pub enum Decision {
 pub struct Rollout {
     /// The decision for each node.
     pub decisions: Vec<(NodeName, Decision)>,
+    /// The disks whose data is gone, and was given up beforehand.
+    pub given_up: Vec<LostDisk>,
+}
+
+/// A disk that held data, and now has none or another's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostDisk {
+    /// Which node.
+    pub node: NodeName,
+    /// Which disk.
+    pub disk: String,
+    /// The file system that was expected.
+    pub uuid: String,
+    /// What is there instead, to be read after `now`.
+    pub found: String,
 }
 
 /// What stops a run before it changes a node.
@@ -89,7 +104,7 @@ pub enum Refusal {
     #[diagnostic(
         code(refarch::rollout::data_gone),
         help(
-            "bring the disk back, or restore a backup into a new deployment; `refarch destroy` throws this one away"
+            "bring the disk back and run the same command again. If the data is lost for good, `--accept-data-loss {node}` gives it up; refarch takes an empty disk then, and clears none that isn't"
         )
     )]
     DataGone {
@@ -117,6 +132,8 @@ pub struct Question<'a> {
     pub states: &'a BTreeMap<NodeName, NodeState>,
     /// UUIDs of data disks that hold data, by node and disk.
     pub known_disks: &'a BTreeMap<(NodeName, String), String>,
+    /// The nodes whose data the user gave up beforehand.
+    pub accepted: &'a BTreeSet<String>,
 }
 
 /// Decides for every node, or says everything that stands against it.
@@ -134,7 +151,16 @@ pub fn decide(question: Question<'_>) -> Result<Rollout, Vec<Refusal>> {
             continue;
         };
         refusals.extend(refusals_of(question, node, wanted, state));
-        let reasons = reasons(wanted, state);
+        let mut reasons = reasons(wanted, state);
+        for lost in lost_disks(question, node, state) {
+            if question.accepted.contains(node.name.as_str()) {
+                reasons.push(format!("the data of its disk `{}` was given up", lost.disk));
+                rollout.given_up.push(lost);
+            } else {
+                let LostDisk { node, disk, uuid, found } = lost;
+                refusals.push(Refusal::DataGone { node, disk, uuid, found });
+            }
+        }
         let decision = if reasons.is_empty() { Decision::LeaveAlone } else { Decision::Converge(reasons) };
         rollout.decisions.push((node.name.clone(), decision));
     }
@@ -167,26 +193,31 @@ fn refusals_of(question: Question<'_>, node: &Node, wanted: &Wanted, state: &Nod
             suffix: stamp.suffix.clone(),
         });
     }
-    for (name, _) in &node.data_disks {
+    found
+}
+
+fn lost_disks(question: Question<'_>, node: &Node, state: &NodeState) -> Vec<LostDisk> {
+    let mut lost = Vec::new();
+    for name in node.data_disks.keys() {
         let Some(uuid) = question.known_disks.get(&(node.name.clone(), name.clone())) else { continue };
         let disk = state.data_disks.iter().find(|disk| disk.name == *name);
         let now = match disk {
             None => "the node doesn't know of it".to_owned(),
-            Some(disk) if !disk.present => "the device is missing".to_owned(),
+            Some(disk) if !disk.present => "its device is missing".to_owned(),
             Some(disk) => match &disk.uuid {
-                Some(now) if now == uuid => continue,
-                Some(now) => format!("holds the file system {now}"),
-                None => "holds no file system".to_owned(),
+                Some(now) if now == uuid && is_marked(disk, question.suffix) => continue,
+                Some(now) if now == uuid => "it doesn't carry this deployment's marker".to_owned(),
+                Some(now) => format!("it holds the file system {now}"),
+                None => "it holds no file system".to_owned(),
             },
         };
-        found.push(Refusal::DataGone {
-            node: node.name.clone(),
-            disk: name.clone(),
-            uuid: uuid.clone(),
-            found: now,
-        });
+        lost.push(LostDisk { node: node.name.clone(), disk: name.clone(), uuid: uuid.clone(), found: now });
     }
-    found
+    lost
+}
+
+fn is_marked(disk: &DataDiskState, suffix: &str) -> bool {
+    disk.marker.as_ref().is_some_and(|marker| marker.suffix == suffix)
 }
 
 fn other_version(node: &NodeName, installed: &str, wanted: &Wanted) -> Refusal {

@@ -7,7 +7,7 @@ mod decide;
 mod gitlab_secrets;
 mod state;
 
-pub use decide::{Decision, Question, Refusal, Rollout, Wanted, decide};
+pub use decide::{Decision, LostDisk, Question, Refusal, Rollout, Wanted, decide};
 pub use gitlab_secrets::{Difference, added_by_node, differences};
 pub use state::{DataDiskState, Files, Marker, NodeState, Os, Package, Service, ServiceState, Stamp};
 

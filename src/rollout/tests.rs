@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -14,6 +14,7 @@ struct World {
     wanted: BTreeMap<NodeName, Wanted>,
     states: BTreeMap<NodeName, NodeState>,
     disks: BTreeMap<(NodeName, String), String>,
+    accepted: BTreeSet<String>,
 }
 
 impl World {
@@ -51,6 +52,7 @@ impl World {
             wanted: BTreeMap::from([(node.clone(), wanted)]),
             states: BTreeMap::from([(node.clone(), serde_json::from_value(state).expect("a state"))]),
             disks: BTreeMap::from([((node, "data".into()), UUID.into())]),
+            accepted: BTreeSet::new(),
             deployment,
         }
     }
@@ -66,10 +68,25 @@ impl World {
             wanted: &self.wanted,
             states: &self.states,
             known_disks: &self.disks,
+            accepted: &self.accepted,
         };
         decide(question).map(|rollout| rollout.decisions[0].1.clone())
     }
 }
+
+/// What is spoilt, and how.
+type Spoil = (&'static str, fn(&mut NodeState));
+
+/// The ways in which a disk can lose what it held.
+const LOSSES: [Spoil; 5] = [
+    ("no file system", |state| state.data_disks[0].uuid = None),
+    ("another file system", |state| state.data_disks[0].uuid = Some("other".into())),
+    ("no device", |state| state.data_disks[0].present = false),
+    ("no marker", |state| state.data_disks[0].marker = None),
+    ("another's marker", |state| {
+        state.data_disks[0].marker.as_mut().expect("a marker").suffix = "zzz999".into();
+    }),
+];
 
 #[test]
 fn a_settled_node_is_left_alone() {
@@ -79,7 +96,6 @@ fn a_settled_node_is_left_alone() {
 /// Every single fact that the proof rests on, taken away in turn.
 #[test]
 fn whatever_differs_is_converged() {
-    type Spoil = (&'static str, fn(&mut NodeState));
     let spoils: [Spoil; 11] = [
         ("no package", |state| state.package.installed = None),
         ("not held", |state| state.package.held = false),
@@ -118,13 +134,36 @@ fn a_node_of_another_deployment_is_refused() {
 
 #[test]
 fn data_that_is_gone_is_refused_and_named() {
-    for (uuid, present) in [(None, true), (Some("other".to_owned()), true), (Some(UUID.to_owned()), false)] {
+    for (name, spoil) in LOSSES {
         let mut world = World::settled();
-        world.state().data_disks[0].uuid = uuid;
-        world.state().data_disks[0].present = present;
+        spoil(world.state());
         let refusals = world.decide().expect_err("data is gone");
-        assert!(refusals[0].to_string().contains(UUID), "{refusals:?}");
+        assert!(refusals[0].to_string().contains(UUID), "{name}: {refusals:?}");
+        let help = miette::Diagnostic::help(&refusals[0]).expect("a way on").to_string();
+        assert!(help.contains("`--accept-data-loss demo-all-in-one-1`"), "{name}: {help}");
     }
+}
+
+#[test]
+fn data_that_was_given_up_is_no_refusal_for_that_node_alone() {
+    for (name, spoil) in LOSSES {
+        let mut world = World::settled();
+        spoil(world.state());
+        world.accepted = BTreeSet::from(["demo-gitaly-1".to_owned()]);
+        assert!(world.decide().is_err(), "{name}");
+        world.accepted = BTreeSet::from(["demo-all-in-one-1".to_owned()]);
+        let Ok(Decision::Converge(reasons)) = world.decide() else { panic!("{name}") };
+        assert!(reasons.iter().any(|reason| reason.contains("`data` was given up")), "{name}: {reasons:?}");
+    }
+}
+
+#[test]
+fn giving_up_opens_no_other_gate_and_loses_nothing_that_is_there() {
+    let mut world = World::settled();
+    world.accepted = BTreeSet::from(["demo-all-in-one-1".to_owned()]);
+    assert_eq!(world.decide(), Ok(Decision::LeaveAlone));
+    world.state().stamp.as_mut().expect("a stamp").suffix = "zzz999".into();
+    assert!(matches!(world.decide().as_ref().map_err(Vec::as_slice), Err([Refusal::ForeignNode { .. }])));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{Error, bind, preflight::Tools, world::World, world::disk_key};
+use super::{Error, GivenUp, bind, losses, preflight::Tools, world::World, world::disk_key};
 use crate::ansible::Playbook;
 use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
@@ -18,6 +18,8 @@ use crate::rollout::{Decision, NodeState, Question, Rollout, Wanted, added_by_no
 pub struct Decided {
     /// The decision for each node.
     pub rollout: Rollout,
+    /// The data that is gone, and was given up beforehand.
+    pub given_up: Vec<GivenUp>,
     states: BTreeMap<NodeName, NodeState>,
 }
 
@@ -43,9 +45,12 @@ pub async fn probe(
         wanted,
         states: &states,
         known_disks: &world.known_disks(),
+        accepted: &world.accepted,
     };
     let rollout = decide(question).map_err(|reasons| Error::Refused { reasons })?;
-    Ok(Decided { rollout, states })
+    let given_up: Vec<GivenUp> = rollout.given_up.iter().map(GivenUp::from).collect();
+    losses::tell(world, &given_up);
+    Ok(Decided { rollout, given_up, states })
 }
 
 /// Converges the nodes that need it, and takes what they made into the store.

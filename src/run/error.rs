@@ -191,6 +191,18 @@ pub enum Error {
     #[error("not confirmed: nothing was changed")]
     #[diagnostic(code(refarch::run::declined), help("run the same command again to be asked again"))]
     Declined,
+    /// `--accept-data-loss` names no node of the deployment.
+    #[error("`--accept-data-loss {name}` names no node of this deployment")]
+    #[diagnostic(
+        code(refarch::run::no_such_node),
+        help("nothing was changed. Its nodes are: {}", nodes.join(", "))
+    )]
+    NoSuchNode {
+        /// What was given.
+        name: String,
+        /// What could be given.
+        nodes: Vec<String>,
+    },
     /// There is no deployment yet.
     #[error("there is no deployment `{name}` in `{path}`")]
     #[diagnostic(code(refarch::run::no_deployment), help("`refarch up SPEC` makes it"))]
@@ -238,7 +250,7 @@ impl Error {
             | Self::HostKey { .. }
             | Self::Declined => ExitCode::Refused,
             Self::NoSsh { .. } => ExitCode::AnsibleFailed,
-            Self::NobodyToAsk { .. } | Self::NoDeployment { .. } => ExitCode::Usage,
+            Self::NobodyToAsk { .. } | Self::NoDeployment { .. } | Self::NoSuchNode { .. } => ExitCode::Usage,
             Self::Interrupted => ExitCode::Interrupted,
         }
     }

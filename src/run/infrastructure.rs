@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, lab::Inspection, preflight::Tools, world::World};
+use super::{Error, GivenUp, lab::Inspection, losses, preflight::Tools, world::World};
 use crate::deployment::NodeName;
 use crate::render::Bound;
-use crate::terraform::{Action, Client, Loss, Plan, PlanFile, PlanMode, Refusal, gates};
+use crate::terraform::{Action, Client, Loss, Plan, PlanFile, PlanMode, Refusal, gates, without_accepted};
 
 /// A plan that passed the gates.
 #[derive(Debug)]
 pub struct Planned {
     /// What Terraform would do.
     pub plan: Plan,
+    /// The data that it loses, and that was given up beforehand.
+    pub given_up: Vec<GivenUp>,
     pub(super) file: PlanFile,
 }
 
@@ -44,11 +46,13 @@ pub async fn plan(world: &World, tools: &Tools) -> Result<Planned, Error> {
     let planned = tools.terraform.plan(PlanMode::Apply).await?;
     let plan = tools.terraform.show(&planned.file).await?;
     let reasons = without_what_is_there(world, gates(&plan, &world.secrets.data_disks)).await?;
-    if reasons.is_empty() {
-        Ok(Planned { plan, file: planned.file })
-    } else {
-        Err(Error::PlanRefused { reasons })
+    let (reasons, accepted) = without_accepted(reasons, &world.accepted);
+    if !reasons.is_empty() {
+        return Err(Error::PlanRefused { reasons });
     }
+    let given_up: Vec<GivenUp> = accepted.iter().map(GivenUp::from).collect();
+    losses::tell(world, &given_up);
+    Ok(Planned { plan, given_up, file: planned.file })
 }
 
 /// Terraform makes a disk where its state doesn't know one, also when only the state was lost. The lab takes over

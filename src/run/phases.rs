@@ -9,7 +9,7 @@ use super::configure::{self, NodeDiff};
 use super::confirm::{self, Consent};
 use super::infrastructure::{self, Planned};
 use super::preflight::{self, Tools};
-use super::{Error, PhaseFailed, bind, host_keys, prove, world::World};
+use super::{Error, GivenUp, PhaseFailed, bind, host_keys, losses, prove, world::World};
 use crate::checks::{Level, Outcome, Verdict};
 use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
@@ -45,6 +45,8 @@ pub struct UpOptions {
     pub consent: Consent,
     /// How deep to verify.
     pub level: Level,
+    /// The nodes whose data may go.
+    pub accept_data_loss: Vec<String>,
 }
 
 /// What a run came to.
@@ -63,6 +65,8 @@ pub struct PlanOutcome {
     pub planned: Planned,
     /// What would happen to the nodes; absent where they do not exist yet.
     pub rollout: Option<Rollout>,
+    /// The data that would be lost, and that was given up beforehand.
+    pub given_up: Vec<GivenUp>,
     /// How the nodes' gitlab.rb would change.
     pub diffs: Vec<NodeDiff>,
     /// Where the rendered files are, for review.
@@ -105,7 +109,7 @@ pub async fn up(world: &mut World, options: &UpOptions) -> Result<Done, PhaseFai
     let stop =
         |phase, at| (options.until <= at).then_some(Done { stopped_after: Some(phase), verdict: None });
     let mut consent = options.consent.clone();
-    let tools = phase(world, Phase::Preflight, async |world| preflight::check(world).await).await?;
+    let tools = preflight(world, &options.accept_data_loss).await?;
     if let Some(done) = stop(Phase::Preflight, Until::Preflight) {
         return Ok(done);
     }
@@ -127,7 +131,8 @@ pub async fn up(world: &mut World, options: &UpOptions) -> Result<Done, PhaseFai
     if let Some(done) = stop(Phase::Bind, Until::Bind) {
         return Ok(done);
     }
-    phase(world, Phase::Configure, async |world| configure(world, &tools, &wanted, &consent).await).await?;
+    phase(world, Phase::Configure, async |world| configure(world, &tools, &bound, &wanted, &consent).await)
+        .await?;
     if let Some(done) = stop(Phase::Configure, Until::Configure) {
         return Ok(done);
     }
@@ -137,9 +142,17 @@ pub async fn up(world: &mut World, options: &UpOptions) -> Result<Done, PhaseFai
     Ok(Done { verdict: Some(verdict), stopped_after: None })
 }
 
-/// Finds out what `up` would change.
-pub async fn plan(world: &mut World) -> Result<PlanOutcome, PhaseFailed> {
-    let tools = phase(world, Phase::Preflight, async |world| preflight::check(world).await).await?;
+async fn preflight(world: &mut World, accept_data_loss: &[String]) -> Result<Tools, PhaseFailed> {
+    phase(world, Phase::Preflight, async |world| {
+        world.accept_data_loss(accept_data_loss)?;
+        preflight::check(world).await
+    })
+    .await
+}
+
+/// Finds out what `up` would change, were the data of these nodes given up.
+pub async fn plan(world: &mut World, accept_data_loss: &[String]) -> Result<PlanOutcome, PhaseFailed> {
+    let tools = preflight(world, accept_data_loss).await?;
     phase(world, Phase::Render, render).await?;
     phase(world, Phase::Plan, async |world| plan_phase(world, &tools).await).await
 }
@@ -189,8 +202,11 @@ async fn provision(
             return Ok(());
         }
         let changes = planned.plan.summary();
-        let question = format!("Make {}, change {}, remove {}?", changes.add, changes.change, changes.remove);
+        let losses = losses::asked(&planned.given_up);
+        let question =
+            format!("Make {}, change {}, remove {}{losses}?", changes.add, changes.change, changes.remove);
         confirm::go_on(consent, &question, &world.interrupts).await?;
+        let given_up = planned.given_up.clone();
         match infrastructure::apply(tools, planned).await {
             Err(Error::Terraform(terraform::Error::StalePlan)) => {
                 world.events.note("the state changed since the plan was made: planning again");
@@ -199,7 +215,9 @@ async fn provision(
             result => {
                 // One question a run: what follows on the nodes was agreed to with it.
                 consent.yes = true;
-                return result;
+                result?;
+                // Until the disks are there anew, the next run is to ask again.
+                return losses::forget(world, given_up);
             }
         }
     }
@@ -219,15 +237,22 @@ async fn bind(
 async fn configure(
     world: &mut World,
     tools: &Tools,
+    bound: &Bound,
     wanted: &BTreeMap<NodeName, Wanted>,
     consent: &Consent,
 ) -> Result<(), Error> {
-    let decided = configure::probe(world, tools, wanted).await?;
+    let mut decided = configure::probe(world, tools, wanted).await?;
     let nodes = decided.rollout.converged();
     if !nodes.is_empty() {
         let names: Vec<_> = nodes.iter().map(NodeName::as_str).collect();
-        let question = format!("Configure {}?", names.join(", "));
+        let losses = losses::asked(&decided.given_up);
+        let question = format!("Configure {}{losses}?", names.join(", "));
         confirm::go_on(consent, &question, &world.interrupts).await?;
+    }
+    if !decided.given_up.is_empty() {
+        losses::forget(world, std::mem::take(&mut decided.given_up))?;
+        // The inventory named the file systems that were expected.
+        bind::bind(world, bound)?;
     }
     configure::converge(world, tools, &decided).await
 }
@@ -253,12 +278,14 @@ async fn plan_phase(world: &mut World, tools: &Tools) -> Result<PlanOutcome, Err
     let files = world.workdir.ansible().join("files");
     let Some(bound) = bound.filter(|bound| reachable && known(bound)) else {
         let diffs = configure::diffs(world, &world.render(None)?);
-        return Ok(PlanOutcome { planned, rollout: None, diffs, files });
+        let given_up = planned.given_up.clone();
+        return Ok(PlanOutcome { planned, rollout: None, given_up, diffs, files });
     };
     let diffs = configure::diffs(world, &world.render(Some(&bound))?);
     let wanted = bind::wanted(world, &bound)?;
     let decided = configure::probe(world, tools, &wanted).await?;
-    Ok(PlanOutcome { planned, rollout: Some(decided.rollout), diffs, files })
+    let given_up = [planned.given_up.clone(), decided.given_up].concat();
+    Ok(PlanOutcome { planned, rollout: Some(decided.rollout), given_up, diffs, files })
 }
 
 /// The addresses of a deployment that exists. Nothing is made or changed for it.

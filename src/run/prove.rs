@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Error, identity::AUTHORITY, world::World};
+use super::{Error, identity::AUTHORITY, losses, world::World};
 use crate::checks::{
     self, GroupName, Level, Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, Verdict,
     WantedVersion,
@@ -16,7 +16,8 @@ pub async fn verify(world: &World, bound: &Bound, level: Level) -> Result<Verdic
     let target = target(world, bound)?;
     let options = Options::new(level, world.run.folder.join("scratch"), world.run.id.clone());
     let verdict = checks::verify(&target, &options, &world.runner).await;
-    let verdict = verdict.map_err(|checks::Interrupted| Error::Interrupted)?;
+    let mut verdict = verdict.map_err(|checks::Interrupted| Error::Interrupted)?;
+    verdict.findings.extend(losses::findings(world));
     world.workdir.write_private(&world.run.report(), report::verdict_json(&verdict))?;
     Ok(verdict)
 }

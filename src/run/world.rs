@@ -1,12 +1,12 @@
 //! All that a run works with: the deployment, its work directory, and the ways to the outside.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::ExposeSecret as _;
 
-use super::{Error, bind::sha256_of_file, identity, lab::Lab};
+use super::{Error, GivenUp, bind::sha256_of_file, identity, lab::Lab, losses};
 use crate::architecture;
 use crate::deployment::{Deployment, NodeName, SecretName, resolve};
 use crate::events::{self, Kind, Reader, Sender, Writer};
@@ -53,6 +53,10 @@ pub struct World {
     pub lab: Lab,
     /// The user's wishes to stop.
     pub interrupts: Interrupts,
+    /// The nodes whose data the user gave up beforehand.
+    pub accepted: BTreeSet<String>,
+    /// What of it this run has lost.
+    pub given_up: Vec<GivenUp>,
     /// Asked for at every rendering, and a real package takes seconds to hash.
     local_file: OnceCell<LocalFile>,
     spec_folder: Utf8PathBuf,
@@ -105,6 +109,8 @@ impl World {
             run,
             lab,
             interrupts,
+            accepted: BTreeSet::new(),
+            given_up: Vec::new(),
             local_file: OnceCell::new(),
             writer: Some(writer),
         };
@@ -141,6 +147,12 @@ impl World {
         if let Some(key) = &self.secrets.ssh {
             self.workdir.write_private(&self.workdir.ssh_key(), key.private.expose_secret())?;
         }
+        Ok(())
+    }
+
+    /// Takes note of the nodes whose data may go.
+    pub fn accept_data_loss(&mut self, nodes: &[String]) -> Result<(), Error> {
+        self.accepted = losses::accepted(nodes, &self.deployment, &self.secrets.data_disks)?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What a plan may not do to data. Pure: a plan and what is known go in, refusals come out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use miette::Diagnostic;
@@ -66,15 +67,17 @@ impl Refusal {
             Some(DataDisk { uuid: None, .. }) => "It was given to the node before.".to_owned(),
             None => "What it holds is not known.".to_owned(),
         };
+        let node = &self.node;
         let on = match self.loss {
-            Loss::Gone => {
-                "Bring the disk back (from where it was moved, or from a backup) and run the same command again. If the data is lost for good, `refarch destroy` and `refarch up` start anew."
-            }
-            Loss::Replaced | Loss::Removed => {
-                "Take back the change of the spec that asks for this, or move the data away first. To give up the data, `refarch destroy` removes the deployment."
-            }
+            Loss::Gone => format!(
+                "Bring the disk back (from where it was moved, or from a backup) and run the same command again. If the data is lost for good, `--accept-data-loss {node}` makes an empty disk in its place."
+            ),
+            Loss::Replaced | Loss::Removed => format!(
+                "Take back the change of the spec that asks for this, or move the data away first. To give up the data of this node, run the same command with `--accept-data-loss {node}`."
+            ),
             Loss::Forgotten | Loss::Unknown => {
                 "Nothing was changed. Use the version of Terraform and of refarch that made the deployment."
+                    .to_owned()
             }
         };
         let because = match self.because.as_slice() {
@@ -82,6 +85,14 @@ impl Refusal {
             paths => format!(" The replacement is forced by: {}.", paths.join(", ")),
         };
         format!("{held}{because} {on}")
+    }
+}
+
+impl Loss {
+    /// Whether a user can accept it. What is not understood can't be agreed to.
+    #[must_use]
+    pub const fn can_be_accepted(self) -> bool {
+        matches!(self, Self::Removed | Self::Replaced | Self::Gone)
     }
 }
 
@@ -102,6 +113,14 @@ impl fmt::Display for Loss {
 pub fn gates(plan: &Plan, known: &DataDisks) -> Vec<Refusal> {
     let disks = plan.resource_changes.iter().filter(|change| DATA_DISKS.contains(&change.kind.as_str()));
     disks.filter_map(|change| judge(change, known)).collect()
+}
+
+/// Sorts the reasons into those that stand and those that the user accepted beforehand, by node.
+#[must_use]
+pub fn without_accepted(reasons: Vec<Refusal>, accepted: &BTreeSet<String>) -> (Vec<Refusal>, Vec<Refusal>) {
+    reasons
+        .into_iter()
+        .partition(|reason| !(reason.loss.can_be_accepted() && accepted.contains(&reason.node)))
 }
 
 fn judge(change: &ResourceChange, known: &DataDisks) -> Option<Refusal> {
@@ -206,8 +225,33 @@ mod tests {
              `demo-all-in-one-1` (module.environment.lab_disk.data[\"demo-all-in-one-1-data\"])"
         );
         let help = refusal.help().unwrap().to_string();
-        assert!(help.contains("file system 6c0f") && help.contains("`refarch destroy`"), "{help}");
+        assert!(help.contains("file system 6c0f"), "{help}");
+        assert!(help.contains("`--accept-data-loss demo-all-in-one-1`"), "{help}");
         assert_eq!(refusal.exit_code(), ExitCode::Refused);
+    }
+
+    #[test]
+    fn acceptance_opens_the_gate_of_one_node_and_only_for_what_is_understood() {
+        let accepted = BTreeSet::from(["demo-all-in-one-1".to_owned()]);
+        let none = BTreeSet::new();
+        for (action, opens) in [
+            (Action::Create, true),
+            (Action::Delete, true),
+            (Action::Replace, true),
+            (Action::Forget, false),
+            (Action::Unknown, false),
+        ] {
+            for (index, named) in [("demo-all-in-one-1-data", true), ("demo-gitaly-1-data", false)] {
+                let disk = change("lab_disk", index, action);
+                let mut known = known();
+                known.insert("demo-gitaly-1/data".into(), DataDisk::default());
+                let plan = Plan { resource_changes: vec![disk], ..Plan::default() };
+                let (stands, given_up) = without_accepted(gates(&plan, &known), &accepted);
+                let expected = if named && opens { (0, 1) } else { (1, 0) };
+                assert_eq!((stands.len(), given_up.len()), expected, "{action:?} of {index}");
+                assert_eq!(without_accepted(gates(&plan, &known), &none).0.len(), 1);
+            }
+        }
     }
 
     #[test]

@@ -12,5 +12,5 @@ mod ui;
 pub use client::{Client, Options, PlanFile, PlanMode, Planned};
 pub use diagnostic::Diagnostic;
 pub use error::Error;
-pub use gates::{Loss, Refusal, gates};
+pub use gates::{Loss, Refusal, gates, without_accepted};
 pub use plan::{Action, Plan, ResourceChange};

@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use super::deployment::{Deployment, json};
 use super::machine;
@@ -17,6 +18,7 @@ fn what_is_lost_comes_back_or_is_named() {
     the_host_comes_back_with_its_data(&losses);
     a_lost_work_directory_makes_no_new_secrets(&losses);
     a_lost_disk_is_named(&losses);
+    a_lost_disk_that_is_given_up_is_made_anew(&losses);
     without_its_work_directory_it_can_be_destroyed(&losses);
 }
 
@@ -93,9 +95,34 @@ fn a_lost_disk_is_named(losses: &Deployment) {
     let before = (losses.inspect(), losses.secrets());
     losses.refarch(&["up", "--yes"]).assert(
         9,
-        &["a data disk is gone", &format!("disk `data` of node `{}`", losses.node()), "Bring the disk back"],
+        &[
+            "a data disk is gone",
+            &format!("disk `data` of node `{}`", losses.node()),
+            "Bring the disk back",
+            &format!("`--accept-data-loss {}`", losses.node()),
+        ],
     );
     assert!((losses.inspect(), losses.secrets()) == before, "something was changed");
+}
+
+fn a_lost_disk_that_is_given_up_is_made_anew(losses: &Deployment) {
+    let node = losses.node();
+    let disk = |store: &Value| store["data_disks"][format!("{node}/data")].clone();
+    let before = losses.secrets();
+    losses
+        .refarch(&["up", "--yes", "--accept-data-loss", "t-loss-all-in-one-2"])
+        .assert(2, &["`--accept-data-loss t-loss-all-in-one-2` names no node of this deployment", &node]);
+    losses.refarch(&["plan", "--accept-data-loss", &node]).assert(0, &["is given up", &node]);
+    assert!(losses.secrets() == before, "a plan forgot what was known");
+    let mut up = losses.start(&["up", "--yes", "--accept-data-loss", &node]);
+    up.end().assert(0, &["data loss", "is up", "data_given_up"]);
+    let told = up.events().iter().filter(|event| event["type"] == "data_given_up").count();
+    assert_eq!(told, 1);
+    let after = losses.secrets();
+    assert!(disk(&after)["uuid"].is_string() && disk(&after)["built"] == true, "{}", disk(&after));
+    assert!(disk(&after)["uuid"] != disk(&before)["uuid"]);
+    assert!(after["gitlab_secrets"] == before["gitlab_secrets"], "keys were made anew");
+    losses.up();
 }
 
 fn without_its_work_directory_it_can_be_destroyed(losses: &Deployment) {
