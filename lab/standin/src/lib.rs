@@ -12,6 +12,7 @@ mod database;
 mod health;
 mod manifest;
 mod paths;
+mod rails;
 mod rake;
 mod reconfigure;
 mod seal;
@@ -28,8 +29,11 @@ use terminal::complain;
 pub fn run(program: &str, arguments: &[String]) -> u8 {
     match (program, arguments) {
         ("gitlab-ctl", arguments) => control::run(arguments),
+        ("gitlab-rails", arguments) => rails::run(arguments),
         ("gitlab-rake", arguments) => rake::run(arguments),
+        (_, [word, rest @ ..]) if word == "rails" => rails::run(rest),
         (_, [word, rest @ ..]) if word == "rake" => rake::run(rest),
+        (_, [word]) if word == "records" => rails::records(),
         (_, [word]) if word == "seeded" => rake::seeded(),
         (_, [service]) => serve(service),
         _ => usage(),

@@ -48,7 +48,7 @@ pub fn run(arguments: &[String]) -> u8 {
         Err(reason) => return abort(&reason),
     };
     if nix::unistd::geteuid().is_root() {
-        return as_application_user(arguments);
+        return as_application_user("rake", arguments, Stdio::null());
     }
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return abort("no runtime");
@@ -75,19 +75,20 @@ fn abort(reason: &str) -> u8 {
     1
 }
 
-/// The owner of the configuration directory is the application's user, whatever gitlab.rb calls it.
-fn as_application_user(arguments: &[String]) -> u8 {
+/// Runs a program of the Rails family as the application's user, who owns the configuration directory, whatever
+/// gitlab.rb calls them.
+pub fn as_application_user(program: &str, arguments: &[String], input: Stdio) -> u8 {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(etc) = std::fs::metadata(paths::RAILS_ETC) else {
         return abort("GitLab is not configured: run `gitlab-ctl reconfigure`");
     };
     let status = Command::new(format!("{}/gitlab-standin", paths::BIN))
-        .arg("rake")
+        .arg(program)
         .args(arguments)
         .uid(etc.uid())
         .gid(etc.gid())
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(input)
         .status();
     match status {
         Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
