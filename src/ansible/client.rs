@@ -21,6 +21,9 @@ const INSTALL: &str =
 const INSTALL_SSH: &str = "Install the OpenSSH client, as by `apt-get install openssh-client`.";
 /// Beyond this a socket's path gets too long for the kernel, with what ssh appends to it.
 const LONGEST_CONTROL_FOLDER: usize = 75;
+/// After how long a silence a playbook is stopped. A reconfigure of a large node with migrations may say nothing for
+/// the better part of it.
+const SILENCE: Duration = Duration::from_hours(1);
 /// A folder of connections that nothing happened in for this long is nobody's.
 const UNUSED: Duration = Duration::from_hours(1);
 
@@ -62,6 +65,7 @@ pub struct Client {
     runner: Runner,
     program: Utf8PathBuf,
     options: Options,
+    silence: Duration,
 }
 
 impl Client {
@@ -72,11 +76,18 @@ impl Client {
             Some(program) => (program, true),
             None => (runner.ambient().find(TOOL, INSTALL)?, false),
         };
-        let client = Self { runner: runner.clone(), program, options };
+        let client = Self { runner: runner.clone(), program, options, silence: SILENCE };
         if !is_known {
             client.check_version().await?;
         }
         Ok(client)
+    }
+
+    /// The same, with another silence after which a playbook is stopped; an hour otherwise.
+    #[must_use]
+    pub const fn patient_for(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
     }
 
     /// Runs a playbook to its end. Failed nodes are part of the outcome: see [`Outcome::success`].
@@ -96,6 +107,11 @@ impl Client {
             let nodes = stats.clone();
             self.runner.events().send(Kind::PlaybookSummary { playbook: playbook.file, nodes });
         }
+        if outcome.timed_out {
+            let at = process::Observer::unfinished(&watcher);
+            let (seconds, command, log) = (self.silence.as_secs(), outcome.command, outcome.log);
+            return Err(Error::Silent { command, at, seconds, log });
+        }
         judge(outcome, watcher)
     }
 
@@ -111,6 +127,7 @@ impl Client {
         let command = Command::new(TOOL, self.program.clone())
             .dir(dir.clone())
             .cancel(Cancel::Interrupt)
+            .silence(self.silence)
             .follow(events)
             .env("ANSIBLE_CONFIG", dir.join("ansible.cfg"))
             .env("ANSIBLE_CALLBACK_PLUGINS", dir.join("plugins/callback"))

@@ -120,6 +120,24 @@ pub enum Error {
         /// Where the whole output is.
         log: Utf8PathBuf,
     },
+    /// Nothing was heard of it for too long.
+    #[error("run `{command}`: nothing was heard of it for {seconds} s, so it was stopped; it was at {}", of(.at))]
+    #[diagnostic(
+        code(refarch::ansible::silent),
+        help(
+            "Look at that node: whether it answers (`ssh -F .refarch/NAME/ansible/ssh_config NODE`), has memory and disk left, and what still runs there. Then run the same command again; it does what is left. The whole output is in {log}."
+        )
+    )]
+    Silent {
+        /// The command.
+        command: String,
+        /// The tasks that nodes were at.
+        at: Vec<String>,
+        /// For how long.
+        seconds: u64,
+        /// Where the whole output is.
+        log: Utf8PathBuf,
+    },
     /// The user interrupted it.
     #[error("run `{command}`: it was interrupted")]
     #[diagnostic(
@@ -218,6 +236,10 @@ fn causes(failures: &[Failure]) -> String {
     texts.collect::<Vec<_>>().join("; ")
 }
 
+fn of(tasks: &[String]) -> String {
+    if tasks.is_empty() { "no task that it told of".to_owned() } else { tasks.join(", ") }
+}
+
 fn lines(tail: &[String]) -> String {
     let mut text = String::new();
     if !tail.is_empty() {
@@ -248,9 +270,11 @@ impl Error {
             | Self::Io { .. }
             | Self::Install { .. }
             | Self::PythonTooOld { .. } => ExitCode::ToolMissing,
-            Self::NotStarted { .. } | Self::Unclear { .. } | Self::Killed { .. } | Self::Failed { .. } => {
-                ExitCode::AnsibleFailed
-            }
+            Self::NotStarted { .. }
+            | Self::Unclear { .. }
+            | Self::Killed { .. }
+            | Self::Silent { .. }
+            | Self::Failed { .. } => ExitCode::AnsibleFailed,
             Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::InstallLocked => ExitCode::Locked,
             Self::NoNodes { .. } => ExitCode::Bug,

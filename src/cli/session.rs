@@ -58,7 +58,9 @@ impl Session {
         }
         let result = work(&mut world).await.map_err(|failure| self.interrupted(failure));
         let exit = result.as_ref().map_or_else(|failure| failure.exit, |ending| ending.exit);
-        world.close(exit.code(), began.elapsed().as_secs_f64());
+        if let Some(error) = world.close(exit.code(), began.elapsed().as_secs_f64()) {
+            let _ = writeln!(io::stderr(), "{:?}", miette::Report::new(error));
+        }
         let Ending { exit, text } = result?;
         if self.output == Output::Text {
             // Where nobody listens any more there is nobody to tell.

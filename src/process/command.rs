@@ -31,6 +31,7 @@ pub struct Command {
     pub(super) stdout: Stdout,
     pub(super) follow: Option<Utf8PathBuf>,
     pub(super) timeout: Option<Duration>,
+    pub(super) silence: Option<Duration>,
 }
 
 impl Command {
@@ -48,6 +49,7 @@ impl Command {
             stdout: Stdout::Lines,
             follow: None,
             timeout: None,
+            silence: None,
         }
     }
 
@@ -119,6 +121,13 @@ impl Command {
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// When it is asked to stop because nothing was heard of it, as an interrupt would ask it.
+    #[must_use]
+    pub const fn silence(mut self, silence: Duration) -> Self {
+        self.silence = Some(silence);
         self
     }
 

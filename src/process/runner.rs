@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 use jiff::Timestamp;
+use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::signal::Signal;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessSession};
 
 use super::watch::{Files, Watch};
-use super::{Ambient, Command, Error, Interrupts, Redactor, Stdout, proc, raw, stdin};
+use super::{Ambient, Cancel, Command, Error, Interrupts, Redactor, Stdout, proc, raw, stdin};
 use crate::events::{Child, Kind, Sender};
 use crate::workdir::Lock;
+
+/// How much of the disk is kept free for what a program must be able to say, in bytes.
+const LAST_WORDS: i64 = 256 * 1024;
 
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +258,7 @@ impl Runner {
         };
         Ok(Files {
             log: raw::log(self.logs(), command.tool)?,
-            stdout: self.create(command.tool, ending)?,
+            stdout: reserved(command, self.create(command.tool, ending)?),
             stderr: self.create(command.tool, "err")?,
             stdout_is_private: command.stdout == Stdout::Private,
             follow: command.follow.clone(),
@@ -285,6 +289,15 @@ impl Runner {
         let named = Child { tool: command.tool.to_owned(), pid, start_ticks, since: Timestamp::now() };
         Ok((child, named))
     }
+}
+
+/// What a program says last, on a disk that has become full, may be the one record of what it made. A file system
+/// that can't keep room for it is no reason not to start.
+fn reserved(command: &Command, file: (Utf8PathBuf, File)) -> (Utf8PathBuf, File) {
+    if command.cancel == Cancel::FinishFirst {
+        let _ = fallocate(file.1.file(), FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, LAST_WORDS);
+    }
+    file
 }
 
 fn ended(status: ExitStatus) -> Ended {

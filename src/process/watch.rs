@@ -18,6 +18,8 @@ use crate::events::{Child, Kind, WaitingFor};
 
 /// How often the files of a child are looked at.
 const LOOK: Duration = Duration::from_millis(25);
+/// After how long a silence, and how often then, the user is told that the child is still there.
+const STILL: Duration = Duration::from_mins(1);
 /// How many of a child's last lines an error repeats.
 const TAIL: usize = 20;
 
@@ -82,6 +84,9 @@ pub(super) struct Watch<'a> {
     /// What is sent when, if the child still runs then.
     planned: VecDeque<(Instant, Step)>,
     deadline: Option<Instant>,
+    silence: Option<Duration>,
+    heard: Instant,
+    told: Instant,
     pub interrupted: bool,
     pub timed_out: bool,
 }
@@ -103,6 +108,9 @@ impl<'a> Watch<'a> {
             tail: VecDeque::new(),
             planned: VecDeque::new(),
             deadline: command.timeout.map(|timeout| Instant::now() + timeout),
+            silence: command.silence,
+            heard: Instant::now(),
+            told: Instant::now(),
             interrupted: false,
             timed_out: false,
         }
@@ -140,10 +148,29 @@ impl<'a> Watch<'a> {
             let read = tail.lines(|line| self.take(source, line));
             self.files.note_trouble(read.map(|_| ()));
         }
+        self.note_silence(Instant::now());
         self.send_planned();
     }
 
+    /// A child that says nothing may be at something long, or hang: who waits for it should know, and not for ever.
+    fn note_silence(&mut self, now: Instant) {
+        let silent = now.duration_since(self.heard);
+        if now.duration_since(self.told.max(self.heard)) >= STILL {
+            self.told = now;
+            let at = self.observer.unfinished().join(", ");
+            let at = if at.is_empty() { String::new() } else { format!(", which is at {at}") };
+            let what = format!("{}{at}; nothing was heard of it for {} s", self.child.tool, silent.as_secs());
+            self.runner.events().send(Kind::Waiting { waiting_for: WaitingFor::World { what } });
+        }
+        if self.silence.is_some_and(|limit| silent >= limit) && !self.interrupted {
+            self.silence = None;
+            self.timed_out = true;
+            self.respond(&self.cancel.respond(1));
+        }
+    }
+
     fn take(&mut self, source: Source, line: &str) {
+        self.heard = Instant::now();
         self.observer.line(source, line);
         if source == Source::Followed {
             return;
@@ -156,22 +183,26 @@ impl<'a> Watch<'a> {
     }
 
     fn interrupt(&mut self, nth: u8) {
-        let Response { now, later, next } = self.cancel.respond(nth);
+        let response = self.cancel.respond(nth);
         self.interrupted = true;
-        if let Some(step) = now {
-            self.send(step);
-        }
-        if let Some(later) = later {
-            let from = Instant::now();
-            self.planned = later.into_iter().map(|(delay, step)| (from + delay, step)).collect();
-        }
+        self.respond(&response);
         self.runner.events().send(Kind::Waiting {
             waiting_for: WaitingFor::Interrupted {
                 tool: self.child.tool.clone(),
                 unfinished: self.observer.unfinished(),
-                next: next.to_owned(),
+                next: response.next.to_owned(),
             },
         });
+    }
+
+    fn respond(&mut self, response: &Response) {
+        if let Some(step) = response.now {
+            self.send(step);
+        }
+        if let Some(later) = &response.later {
+            let from = Instant::now();
+            self.planned = later.iter().map(|(delay, step)| (from + *delay, *step)).collect();
+        }
     }
 
     fn send_planned(&mut self) {
@@ -179,10 +210,7 @@ impl<'a> Watch<'a> {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.deadline = None;
             self.timed_out = true;
-            let response = Cancel::Terminate.respond(1);
-            response.now.into_iter().for_each(|step| self.send(step));
-            self.planned =
-                response.later.into_iter().flatten().map(|(delay, step)| (now + delay, step)).collect();
+            self.respond(&Cancel::Terminate.respond(1));
         }
         while let Some((when, step)) = self.planned.front().copied()
             && when <= now

@@ -1,6 +1,7 @@
 //! The configure phase: asks each node what it is, leaves alone what is right, converges the rest.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use camino::Utf8Path;
 use secrecy::SecretString;
@@ -12,6 +13,9 @@ use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
 use crate::process::{Command, Quiet, Stdout};
 use crate::rollout::{Decision, NodeState, Question, Rollout, Wanted, added_by_node, decide, differences};
+
+/// How long reading one file from a node may take.
+const READ: Duration = Duration::from_mins(2);
 
 /// What each node is, and what is to happen to it.
 #[derive(Debug)]
@@ -140,8 +144,17 @@ async fn read_from_node(world: &World, node: &NodeName) -> Result<(Vec<u8>, Valu
     let command = Command::new("ssh", program)
         .args(["-F", world.workdir.ansible().join("ssh_config").as_str(), node.as_str(), "--"])
         .args(["sudo", "-n", "cat", "/etc/gitlab/gitlab-secrets.json"])
+        .timeout(READ)
         .stdout(Stdout::Private);
     let outcome = world.runner.run(command, &mut Quiet).await?;
+    if outcome.timed_out {
+        return Err(Error::HungNode {
+            node: node.to_string(),
+            command: outcome.command,
+            seconds: READ.as_secs(),
+            ssh_config: world.workdir.ansible().join("ssh_config"),
+        });
+    }
     let value = serde_json::from_slice(&outcome.private).map_err(|_| Error::Outputs {
         why: format!(
             "`/etc/gitlab/gitlab-secrets.json` of {node} could not be read as JSON ({})",

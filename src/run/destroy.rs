@@ -26,6 +26,7 @@ pub async fn destroy(world: &mut World, consent: &Consent) -> Result<Destroyed, 
         if !nix::unistd::geteuid().is_root() {
             return Err(Error::NotRoot);
         }
+        preflight::room(world)?;
         world.lab.check()?;
         let orphaned = match preflight::owned_here(world).await {
             // Its secrets are gone, and the user has named what is to go.

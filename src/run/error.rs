@@ -49,6 +49,40 @@ pub enum Error {
         /// What the system says.
         why: String,
     },
+    /// The disk of the work directory is full, or nearly.
+    #[error("there is no room left on the disk of `{path}`: {free} MiB are free, and a run needs {needed}")]
+    #[diagnostic(
+        code(refarch::run::no_room),
+        help(
+            "make room there and run the same command again. Terraform's state lies there too, and on a full disk it could not be written down what was made"
+        )
+    )]
+    NoRoom {
+        /// The work directory.
+        path: Utf8PathBuf,
+        /// How much is free, in MiB.
+        free: u64,
+        /// How much is needed, in MiB.
+        needed: u64,
+    },
+    /// A node did not answer a command in time.
+    #[error("{node} did not answer `{command}` within {seconds} s")]
+    #[diagnostic(
+        code(refarch::run::hung_node),
+        help(
+            "look whether the node still works: its console log, and `ssh -F {ssh_config} {node}`. Then run the same command again; it does what is left"
+        )
+    )]
+    HungNode {
+        /// Which node.
+        node: String,
+        /// What it was asked.
+        command: String,
+        /// For how long.
+        seconds: u64,
+        /// How to get there.
+        ssh_config: Utf8PathBuf,
+    },
     /// The lab needs root.
     #[error("the lab needs root: it makes network namespaces, mounts and hosts")]
     #[diagnostic(code(refarch::run::not_root), help("run the same command as root, such as by `sudo -E`"))]
@@ -238,6 +272,7 @@ impl Error {
             Self::Ansible(error) => error.exit_code(),
             Self::Secrets(error) => error.exit_code(),
             Self::Events { .. }
+            | Self::NoRoom { .. }
             | Self::NotRoot
             | Self::LabMissing { .. }
             | Self::LocalFile { .. }
@@ -249,7 +284,7 @@ impl Error {
             | Self::OtherSecrets { .. }
             | Self::HostKey { .. }
             | Self::Declined => ExitCode::Refused,
-            Self::NoSsh { .. } => ExitCode::AnsibleFailed,
+            Self::NoSsh { .. } | Self::HungNode { .. } => ExitCode::AnsibleFailed,
             Self::NobodyToAsk { .. } | Self::NoDeployment { .. } | Self::NoSuchNode { .. } => ExitCode::Usage,
             Self::Interrupted => ExitCode::Interrupted,
         }

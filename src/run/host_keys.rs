@@ -13,6 +13,8 @@ use crate::render::{Access, Bound};
 
 /// How long a node that was just made may take to answer.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// How long one look may take; the program's own limit is for each address, not for all of its work.
+const SCAN: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Pins the key of each node that has none, and compares all others. `made` are the nodes that this
@@ -58,6 +60,7 @@ async fn scan(world: &World, node: &NodeName, access: &Access) -> Result<Vec<Str
     loop {
         let command = Command::new("ssh-keyscan", program.clone())
             .args(["-T", "5", "-p", &access.port.to_string(), &access.host])
+            .timeout(SCAN)
             .stdout(Stdout::Private);
         let outcome = world.runner.run(command, &mut Quiet).await?;
         let found = lines(&String::from_utf8_lossy(&outcome.private), node);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, GivenUp, lab::Inspection, losses, preflight::Tools, world::World};
+use super::{Error, GivenUp, lab::Inspection, losses, preflight, preflight::Tools, world::World};
 use crate::deployment::NodeName;
 use crate::render::Bound;
 use crate::terraform::{Action, Client, Loss, Plan, PlanFile, PlanMode, Refusal, gates, without_accepted};
@@ -71,7 +71,8 @@ fn is_there(found: &Inspection, reason: &Refusal) -> bool {
 }
 
 /// Carries out the plan.
-pub async fn apply(tools: &Tools, planned: Planned) -> Result<(), Error> {
+pub async fn apply(world: &World, tools: &Tools, planned: Planned) -> Result<(), Error> {
+    preflight::room(world)?;
     tools.terraform.apply(planned.file).await?;
     Ok(())
 }

@@ -97,10 +97,19 @@ pub(super) async fn phase<T>(
             Ok(value)
         }
         Err(error) => {
+            tell_of_full_disk(world);
             let (message, log) = (error.to_string(), Some(world.run.folder.to_string()));
             world.events.send(Kind::PhaseFailed { phase, message, log });
             Err(PhaseFailed { phase, exit: error.exit_code(), error: Box::new(error) })
         }
+    }
+}
+
+/// What fails on a full disk fails in many ways, and few of them say so.
+fn tell_of_full_disk(world: &World) {
+    if let Err(full) = preflight::room(world) {
+        let help = miette::Diagnostic::help(&full).map(|help| help.to_string());
+        world.events.warn(full.to_string(), help);
     }
 }
 
@@ -207,7 +216,7 @@ async fn provision(
             format!("Make {}, change {}, remove {}{losses}?", changes.add, changes.change, changes.remove);
         confirm::go_on(consent, &question, &world.interrupts).await?;
         let given_up = planned.given_up.clone();
-        match infrastructure::apply(tools, planned).await {
+        match infrastructure::apply(world, tools, planned).await {
             Err(Error::Terraform(terraform::Error::StalePlan)) => {
                 world.events.note("the state changed since the plan was made: planning again");
                 planned = infrastructure::plan(world, tools).await?;

@@ -6,6 +6,10 @@ use crate::events::Kind;
 use crate::spec::Provider;
 use crate::terraform;
 
+/// How much room a run needs for state, files and logs, with much to spare.
+const NEEDED_MIB: u64 = 64;
+const MEBIBYTE: u64 = 1024 * 1024;
+
 /// The programs that a run drives.
 #[derive(Clone, Debug)]
 pub struct Tools {
@@ -21,6 +25,7 @@ pub async fn check(world: &World) -> Result<Tools, Error> {
     if !nix::unistd::geteuid().is_root() {
         return Err(Error::NotRoot);
     }
+    room(world)?;
     world.lab.check()?;
     let tools = Tools { terraform: terraform(world).await?, ansible: ansible(world).await? };
     for program in ["ssh", "ssh-keygen", "ssh-keyscan"] {
@@ -38,6 +43,18 @@ pub async fn check(world: &World) -> Result<Tools, Error> {
         });
     }
     Ok(tools)
+}
+
+/// Refuses to begin on a disk that is full, or nearly. Asked before anything is made, and again before Terraform
+/// makes something that it has to write down.
+pub fn room(world: &World) -> Result<(), Error> {
+    let path = world.workdir.root();
+    let Ok(found) = nix::sys::statvfs::statvfs(path.as_std_path()) else { return Ok(()) };
+    let free = found.blocks_available().saturating_mul(found.fragment_size()) / MEBIBYTE;
+    if free < NEEDED_MIB {
+        return Err(Error::NoRoom { path: path.to_owned(), free, needed: NEEDED_MIB });
+    }
+    Ok(())
 }
 
 /// Terraform for the rendered root module.

@@ -121,13 +121,12 @@ impl World {
         Ok(world)
     }
 
-    /// Closes the record of this run.
-    pub fn close(&mut self, exit: u8, seconds: f64) {
+    /// Closes the record of this run. What could not be written changes nothing of how the run ended, but should be
+    /// told.
+    pub fn close(&mut self, exit: u8, seconds: f64) -> Option<Error> {
         self.events.send(Kind::RunFinished { exit, seconds });
-        if let Some(writer) = self.writer.take() {
-            // What could not be written was told by the disk; the run's own ending is not changed by it.
-            let _ = writer.finish();
-        }
+        let error = self.writer.take()?.finish().file_error?;
+        Some(Error::Events { path: self.run.events(), why: error.to_string() })
     }
 
     /// Decides every secret that is not decided yet, and keeps them before anybody gets one.

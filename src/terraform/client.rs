@@ -28,6 +28,10 @@ const PLAN: &str = "refarch.tfplan";
 /// Terraform's record of which provider it installed.
 const LOCK_FILE: &str = ".terraform.lock.hcl";
 const STALE: &str = "Saved plan is stale";
+/// How Terraform's last words begin when it could write the state nowhere.
+const NOT_SAVED: [&str; 2] = ["Failed to save state", "Failed to persist state to backend"];
+/// Where Terraform leaves a state that it could not write to its place.
+const ERRORED_STATE: &str = "errored.tfstate";
 const STATE_LOCKED: &str = "Error acquiring the state lock";
 /// The summary by which refarch's own providers say that a name is taken.
 const OWNED_ELSEWHERE: &str = "deployment name is owned by another work directory";
@@ -104,7 +108,8 @@ impl Client {
     /// Makes the root module ready: providers are installed, the backend is opened.
     pub async fn init(&self) -> Result<(), Error> {
         self.prepare()?;
-        self.lines(self.command("init").args(["-json", "-input=false"])).await?.success()
+        self.lines(self.command("init").args(["-json", "-input=false"])).await?.success()?;
+        self.take_back_state().await
     }
 
     /// Asks whether the module is sound in itself.
@@ -161,7 +166,7 @@ impl Client {
         remove(&plan.path)?;
         let done = done?;
         if !done.outcome.is_success() {
-            return Err(done.into_failure());
+            return Err(self.with_state_kept(done));
         }
         let changes = done.ui.changes.unwrap_or_default();
         self.runner.events().send(Kind::ApplySummary { changes });
@@ -181,6 +186,41 @@ impl Client {
                 Ok((name, output.value))
             })
             .collect()
+    }
+
+    /// What an earlier run could not write to its place becomes the state, before anything is planned with an older one.
+    async fn take_back_state(&self) -> Result<(), Error> {
+        let path = self.options.dir.join(ERRORED_STATE);
+        match fs_err::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("look at", path)(error)),
+            Ok(found) if found.len() == 0 => return remove(&path),
+            Ok(_) => {}
+        }
+        self.private(self.command("state").args(["push", ERRORED_STATE])).await?;
+        self.close_files()?;
+        self.runner.events().note("took back the state that an earlier run could not write to its place");
+        remove(&path)
+    }
+
+    /// The failure of an apply. A state that found no room is kept, now that the plan has left some.
+    fn with_state_kept(&self, done: Done) -> Error {
+        let is_lost = done.ui.errors().any(|error| NOT_SAVED.contains(&error.summary.as_str()));
+        if !is_lost || done.outcome.interrupted {
+            return done.into_failure();
+        }
+        let path = self.options.dir.join(ERRORED_STATE);
+        let is_there = |path: &Utf8Path| fs_err::metadata(path).is_ok_and(|found| found.len() > 0);
+        if !is_there(&path)
+            && let Some(state) = &done.ui.dumped
+        {
+            // Whether it could be written is seen by looking, below.
+            let _ = atomically(&path, state.to_string(), PRIVATE);
+        }
+        let kept = is_there(&path).then_some(path);
+        let reason = done.ui.errors().next().map(|error| error.detail.clone()).unwrap_or_default();
+        let Outcome { command, log, .. } = done.outcome;
+        Error::StateNotSaved { command, reason, kept, log }
     }
 
     fn ui(&self) -> Ui {
@@ -249,7 +289,7 @@ impl Client {
 
     /// State and plan hold values in clear, and Terraform makes them readable for all.
     fn close_files(&self) -> Result<(), Error> {
-        for name in [PLAN, "terraform.tfstate", "terraform.tfstate.backup"] {
+        for name in [PLAN, "terraform.tfstate", "terraform.tfstate.backup", ERRORED_STATE] {
             let path = self.options.dir.join(name);
             match fs_err::set_permissions(&path, std::fs::Permissions::from_mode(PRIVATE)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -105,6 +105,19 @@ pub enum Error {
         /// Where the whole output is.
         log: Utf8PathBuf,
     },
+    /// What was made could not be written down.
+    #[error("run `{command}`: what it made could not be written to the state: {reason}")]
+    #[diagnostic(code(refarch::terraform::state_not_saved), help("{}", after_loss(.kept.as_ref(), .log)))]
+    StateNotSaved {
+        /// The command.
+        command: String,
+        /// Why, in Terraform's words.
+        reason: String,
+        /// Where the state is instead, if it is anywhere.
+        kept: Option<Utf8PathBuf>,
+        /// Where the whole output is.
+        log: Utf8PathBuf,
+    },
     /// The state changed after the plan was made.
     #[error("apply the plan: something else changed the state since it was made")]
     #[diagnostic(
@@ -154,6 +167,14 @@ pub enum Error {
     },
 }
 
+fn after_loss(kept: Option<&Utf8PathBuf>, log: &Utf8PathBuf) -> String {
+    let next = match kept {
+        Some(path) => format!("The state is kept in {path}, and the next run takes it back."),
+        None => "The state is nowhere else. A provider that keeps records of its own, as the lab's does, adopts what exists.".to_owned(),
+    };
+    format!("Make room on that disk, then run the same command again. {next} The whole output is in {log}.")
+}
+
 impl Error {
     pub(super) fn io(
         doing: &'static str,
@@ -169,9 +190,11 @@ impl Error {
         match self {
             Self::Process(error) => error.exit_code(),
             Self::TooOld { .. } | Self::NoVersion { .. } | Self::Io { .. } => ExitCode::ToolMissing,
-            Self::Failed { .. } | Self::Killed { .. } | Self::StalePlan | Self::UnknownFormat { .. } => {
-                ExitCode::TerraformFailed
-            }
+            Self::Failed { .. }
+            | Self::StateNotSaved { .. }
+            | Self::Killed { .. }
+            | Self::StalePlan
+            | Self::UnknownFormat { .. } => ExitCode::TerraformFailed,
             Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::StateLocked { .. } => ExitCode::Locked,
             Self::OwnedElsewhere { .. } => ExitCode::Refused,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Diagnostic;
 use super::diagnostic::Raw;
@@ -40,6 +41,10 @@ enum Line {
     },
     ApplyErrored {
         hook: Hook,
+    },
+    Log {
+        #[serde(default)]
+        state: Option<Value>,
     },
     #[serde(other)]
     Other,
@@ -82,11 +87,13 @@ pub(super) struct Ui {
     pub at_work: BTreeMap<String, String>,
     /// What it counted last.
     pub changes: Option<Changes>,
+    /// The state that it could write nowhere, and so told.
+    pub dumped: Option<Value>,
 }
 
 impl Ui {
     pub fn new(events: Sender, dir: Utf8PathBuf) -> Self {
-        Self { events, dir, diagnostics: Vec::new(), at_work: BTreeMap::new(), changes: None }
+        Self { events, dir, diagnostics: Vec::new(), at_work: BTreeMap::new(), changes: None, dumped: None }
     }
 
     /// The errors among the diagnostics.
@@ -149,7 +156,8 @@ impl Observer for Ui {
             Ok(Line::ApplyProgress { hook }) => self.resource(hook, ResourceStatus::Progress),
             Ok(Line::ApplyComplete { hook }) => self.resource(hook, ResourceStatus::Done),
             Ok(Line::ApplyErrored { hook }) => self.resource(hook, ResourceStatus::Failed),
-            Ok(Line::Other) | Err(_) => {}
+            Ok(Line::Log { state: Some(state) }) => self.dumped = Some(state),
+            Ok(Line::Log { state: None } | Line::Other) | Err(_) => {}
         }
     }
 

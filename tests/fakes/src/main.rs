@@ -1,8 +1,9 @@
-//! Plays `terraform` or `ansible-playbook` in tests: it replays what the real one was recorded to say.
+//! Plays `terraform`, `ansible-playbook` and what else refarch drives in tests: it replays what the real one was
+//! recorded to say.
 //!
 //! A test links it by the tool's name into a folder of its own and lays a `scenario.json` beside the link,
 //! because a child's environment is rebuilt and so can't choose one. Each call is noted in `calls.jsonl` there:
-//! arguments, environment, stdin, session.
+//! arguments, environment, stdin, session; and each interrupt that was heeded in `interrupts`.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -10,10 +11,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::unistd::{getpid, getsid};
 use serde::{Deserialize, Serialize};
+
+/// How often a fake that waits looks whether it may go on.
+const LOOK: Duration = Duration::from_millis(10);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -39,12 +45,22 @@ struct Step {
     /// Where it waits for an interrupt: before the first line that holds this.
     #[serde(default)]
     wait_before: Option<String>,
+    /// How many interrupts it waits for there.
+    #[serde(default = "one")]
+    heeds: u32,
     /// Whether it does not heed the interrupt it waits for.
     #[serde(default)]
     stubborn: bool,
+    /// Where it waits until a file `go` lies beside the link: before the first line that holds this.
+    #[serde(default)]
+    hold_before: Option<String>,
     /// Where it is killed: before the first line that holds this.
     #[serde(default)]
     die_before: Option<String>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// One call, as it is noted.
@@ -64,17 +80,21 @@ fn main() -> Outcome<ExitCode> {
     interrupt.thread_block()?;
     let arguments: Vec<String> = std::env::args().collect();
     let folder = Path::new(&arguments[0]).parent().ok_or("called without a path")?.to_owned();
-    let command = command(&arguments[1..]);
+    let command = command(&arguments);
     let scenario: Scenario = serde_json::from_reader(File::open(folder.join("scenario.json"))?)?;
     let steps: Vec<&Step> = scenario.steps.iter().filter(|step| step.command == command).collect();
     let earlier = note(&folder, &command, &arguments)?;
     let step = steps.get(earlier).or(steps.last()).ok_or(format!("no step for `{command}`"))?;
     save_plan(&arguments)?;
-    replay(step, &scenario.recordings.join(&step.play), &interrupt)
+    replay(step, &scenario.recordings.join(&step.play), &Surroundings { interrupt, folder })
 }
 
-/// The word by which a scenario names a call.
+/// The word by which a scenario names a call; programs without commands of their own are called by their name.
 fn command(arguments: &[String]) -> String {
+    let (name, arguments) = (arguments[0].rsplit('/').next().unwrap_or_default(), &arguments[1..]);
+    if name.starts_with("ssh") {
+        return name.into();
+    }
     if arguments.iter().any(|argument| argument == "--version") {
         return "version".into();
     }
@@ -119,7 +139,29 @@ fn save_plan(arguments: &[String]) -> Outcome<()> {
     Ok(())
 }
 
-fn replay(step: &Step, recording: &Path, interrupt: &SigSet) -> Outcome<ExitCode> {
+/// What a replay waits for.
+struct Surroundings {
+    interrupt: SigSet,
+    folder: PathBuf,
+}
+
+impl Surroundings {
+    /// Waits for an interrupt, and notes it.
+    fn interrupt(&self) -> Outcome<()> {
+        self.interrupt.wait()?;
+        let mut file = OpenOptions::new().create(true).append(true).open(self.folder.join("interrupts"))?;
+        Ok(writeln!(file, "{}", Signal::SIGINT)?)
+    }
+
+    /// Waits until it may go on.
+    fn go(&self) {
+        while !self.folder.join("go").exists() {
+            sleep(LOOK);
+        }
+    }
+}
+
+fn replay(step: &Step, recording: &Path, surroundings: &Surroundings) -> Outcome<ExitCode> {
     let read = |name: &str| fs::read_to_string(recording.join(name)).unwrap_or_default();
     let status = fs::read_to_string(recording.join("status"))?;
     let mut stdout = io::stdout();
@@ -128,14 +170,14 @@ fn replay(step: &Step, recording: &Path, interrupt: &SigSet) -> Outcome<ExitCode
     }
     if let Ok(path) = std::env::var("REFARCH_ANSIBLE_EVENTS") {
         let mut file = OpenOptions::new().append(true).open(path)?;
-        say(step, &read("events"), &mut file, interrupt)?;
+        say(step, &read("events"), &mut file, surroundings)?;
     }
-    say(step, &read("stderr"), &mut io::stderr(), interrupt)?;
-    say(step, &read("stdout"), &mut stdout, interrupt)?;
+    say(step, &read("stderr"), &mut io::stderr(), surroundings)?;
+    say(step, &read("stdout"), &mut stdout, surroundings)?;
     Ok(ExitCode::from(status.trim().parse::<u8>()?))
 }
 
-fn say(step: &Step, text: &str, to: &mut dyn Write, interrupt: &SigSet) -> Outcome<()> {
+fn say(step: &Step, text: &str, to: &mut dyn Write, surroundings: &Surroundings) -> Outcome<()> {
     let mut waited = false;
     for line in text.lines() {
         let holds = |word: &Option<String>| word.as_ref().is_some_and(|word| line.contains(word));
@@ -145,12 +187,18 @@ fn say(step: &Step, text: &str, to: &mut dyn Write, interrupt: &SigSet) -> Outco
         if holds(&step.wait_before) && !waited {
             waited = true;
             to.flush()?;
-            interrupt.wait()?;
+            for _ in 0..step.heeds {
+                surroundings.interrupt()?;
+            }
             if step.stubborn {
                 loop {
-                    interrupt.wait()?;
+                    surroundings.interrupt()?;
                 }
             }
+        }
+        if holds(&step.hold_before) {
+            to.flush()?;
+            surroundings.go();
         }
         writeln!(to, "{line}")?;
     }

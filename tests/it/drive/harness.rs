@@ -50,7 +50,7 @@ impl Reader for Collects {
 }
 
 /// The built executable of the crate `fakes`, which no other crate can ask Cargo for by name.
-fn fake() -> &'static Utf8Path {
+pub fn fake() -> &'static Utf8Path {
     static FAKE: OnceLock<Utf8PathBuf> = OnceLock::new();
     FAKE.get_or_init(|| {
         let build = Command::new(env!("CARGO"))

@@ -6,3 +6,5 @@ mod install;
 mod process;
 mod real;
 mod terraform;
+
+pub use harness::{Harness, PATIENCE, fake};

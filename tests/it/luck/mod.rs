@@ -1,0 +1,9 @@
+//! Bad luck, with the program as users have it: signals, closed outputs, a full disk, hosts that hang, data that is gone.
+//! Terraform, Ansible, ssh and the lab are replayed. Needs root, as the lab does.
+
+mod data;
+mod disk;
+mod hung;
+mod output;
+mod signals;
+mod stage;
