@@ -57,6 +57,11 @@ fn judge(target: &Target, host: &str, found: io::Result<Vec<IpAddr>>) -> Result<
     let Some(address) = target.address else { return Ok(found) };
     let remedy = format!("let the record of `{host}` hold {address} and nothing else");
     if !found.contains(&address) {
+        if target.deployment.is_none() {
+            // Whoever gives an address beside a URL knows that DNS leads elsewhere, as before a move.
+            let saw = format!("{}; {address} was asked instead", listed(&found));
+            return Err(Miss::warn(saw, remedy));
+        }
         let saw = format!("{}, which is not the deployment", listed(&found));
         return Err(Miss::fail(saw, format!("{remedy}; if a proxy stands before it, ask the proxy's owner")));
     }

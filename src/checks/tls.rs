@@ -31,7 +31,9 @@ pub(super) async fn check(
     let question = Question::new(Check::Tls, asked, wanted);
     let Some(socket) = socket else { return (question.blocked(Check::Tcp), false) };
     if url.scheme() == "http" {
-        let miss = Miss::skip("the URL is plain HTTP, so that there is no certificate", "use an `https` URL");
+        let saw =
+            "the URL is plain HTTP: whoever stands between reads and changes what is sent, tokens included";
+        let miss = Miss::warn(saw, "let GitLab serve TLS, and use its `https` URL");
         return (question.answer(Err(miss)), true);
     }
     let trust = match trust {
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn skips_when_the_port_is_closed_or_the_ca_unreadable() {
+    async fn skips_when_the_port_is_closed_or_the_ca_unreadable_and_warns_of_plain_http() {
         let ca = Authority::new("Acme CA");
         let url = Url::parse("https://gitlab.acme.example").unwrap();
         let (finding, usable) = check(&url, None, &Trust::new(Some(&ca.pem())), IMPATIENT).await;
@@ -175,7 +177,7 @@ mod tests {
         let plain = Url::parse("http://gitlab.acme.example").unwrap();
         let (finding, usable) =
             check(&plain, Some(server.address), &Trust::new(Some(&ca.pem())), IMPATIENT).await;
-        assert_eq!((finding.status, usable), (Status::Skip, true));
+        assert_eq!((finding.status, usable), (Status::Warn, true));
 
         let (finding, usable) = check(&url, Some(server.address), &Trust::new(Some("")), IMPATIENT).await;
         assert_eq!((finding.status, usable), (Status::Skip, false));

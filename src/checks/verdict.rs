@@ -66,10 +66,10 @@ impl Verdict {
     /// The levels that were to be looked at and of which no check could.
     #[must_use]
     pub fn unproven(&self) -> Vec<Level> {
+        // A warning is no proof of a level, but it is the answer of a check that was asked for by name.
+        let answers = |status| status == Status::Pass || (status == Status::Warn && self.only.is_some());
         let looked_at = |level: Level| {
-            self.findings
-                .iter()
-                .any(|finding| level_of(finding) == Some(level) && finding.status == Status::Pass)
+            self.findings.iter().any(|finding| level_of(finding) == Some(level) && answers(finding.status))
         };
         let meant = |level: Level| match &self.only {
             Some(only) => only.iter().any(|check| check.level() == level),
@@ -168,6 +168,9 @@ mod tests {
         let page = verdict(Level::Health, &[(Check::SignIn, Status::Pass)]);
         let page = Verdict { only: only(Check::SignIn), ..page };
         assert_eq!(page.outcome(), Outcome::Pass, "level reach was not asked for");
+        let warned = verdict(Level::Health, &[(Check::SignIn, Status::Warn)]);
+        assert_eq!(warned.outcome(), Outcome::Unproven);
+        assert_eq!(Verdict { only: only(Check::SignIn), ..warned }.outcome(), Outcome::Pass);
         let blocked = verdict(Level::Health, &[(Check::SignIn, Status::Skip)]);
         assert_eq!(Verdict { only: only(Check::SignIn), ..blocked }.outcome(), Outcome::Unproven);
     }

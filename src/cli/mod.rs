@@ -1,5 +1,6 @@
 //! The command line: one file per command, with its arguments and what it does.
 
+mod by_url;
 mod destroy;
 mod failure;
 mod plan;
@@ -8,6 +9,7 @@ mod reports;
 mod schema;
 mod session;
 pub mod spec_file;
+mod subject;
 mod tools;
 mod up;
 mod validate;
@@ -45,7 +47,7 @@ pub enum Output {
 enum Command {
     Up(up::Args),
     Plan(plan::Args),
-    Verify(verify::Args),
+    Verify(Box<verify::Args>),
     Destroy(destroy::Args),
     Render(render::Args),
     Validate(validate::Args),

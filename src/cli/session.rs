@@ -76,7 +76,7 @@ impl Session {
     }
 
     /// An error that the user's own interrupt caused is an interruption.
-    fn interrupted(&self, failure: Failure) -> Failure {
+    pub(super) fn interrupted(&self, failure: Failure) -> Failure {
         let keeps = matches!(failure.exit, ExitCode::Bug | ExitCode::Refused | ExitCode::Interrupted);
         if self.interrupts.count() == 0 || keeps {
             return failure;
@@ -84,7 +84,7 @@ impl Session {
         Failure { exit: ExitCode::Interrupted, ..failure }
     }
 
-    fn reader(&self) -> Box<dyn Reader> {
+    pub(super) fn reader(&self) -> Box<dyn Reader> {
         match self.output {
             Output::Text => {
                 let style = Style::of(|name| self.ambient.variable(name), io::stderr().is_terminal());
@@ -96,7 +96,7 @@ impl Session {
 }
 
 /// The command as the user gave it. It holds no secret: no argument takes one.
-fn command_line() -> String {
+pub(super) fn command_line() -> String {
     let words = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     format!("refarch {words}")
 }

@@ -21,12 +21,13 @@ pub struct Args {
     /// Stop after this phase.
     #[arg(long, value_enum, value_name = "PHASE", default_value_t = Until::Verify, hide_default_value = true)]
     until: Until,
-    /// How deep to verify: `reach` or `health`.
-    #[arg(long, default_value_t = Level::Health)]
-    level: Level,
     /// Let go of the data of this node, if a disk of it is lost or replaced; may be given again.
     #[arg(long, value_name = "NODE")]
     accept_data_loss: Vec<String>,
+    /// How deep to verify: `reach`, `health`, `api` or `function` [default: `function` after a first build, else
+    /// `health`].
+    #[arg(long)]
+    level: Option<Level>,
     #[command(flatten)]
     reports: Reports,
 }

@@ -41,9 +41,9 @@ pub fn verdict_text(verdict: &Verdict, style: Style) -> String {
 
 /// The findings of each level up to the verdict's own.
 pub(super) fn by_level(verdict: &Verdict) -> Vec<(Level, Vec<&Finding>)> {
-    let is_of = |finding: &Finding, level| {
-        Check::ALL.iter().any(|check| check.name() == finding.check && check.level() == level)
-    };
+    // What a run adds to its checks' findings, such as data that was given up, belongs to no level of its own.
+    let level_of = |finding: &Finding| finding.check.parse().map_or(verdict.level, Check::level);
+    let is_of = |finding: &Finding, level| level_of(finding) == level;
     let of = |level| verdict.findings.iter().filter(|finding| is_of(finding, level)).collect();
     // Where only some checks were asked for, a level that none of them belongs to says nothing.
     let unproven = verdict.unproven();
@@ -99,7 +99,10 @@ fn not_tested(verdict: &Verdict, style: Style) -> String {
             text.push_str(&wrapped("        remedy  ", remedy));
         }
     }
-    if skipped.is_empty() {
+    if verdict.deployment.is_none() && verdict.only.is_none() && verdict.level >= Level::Health {
+        let _ = writeln!(text, "  the nodes");
+        text.push_str(&wrapped("        reason  ", "no node is known of a GitLab that is asked by its URL"));
+    } else if skipped.is_empty() {
         let of = if verdict.only.is_some() { "that was asked for" } else { "of this level" };
         let _ = writeln!(text, "  nothing: every check {of} could look");
     }
@@ -284,6 +287,13 @@ pub(super) mod tests {
         assert!(text.starts_with("PASS") && text.contains("only these were asked for: sign_in"), "{text}");
         assert!(text.contains("every check that was asked for could look"), "{text}");
         assert_eq!(by_level(&verdict).len(), 1);
+    }
+
+    #[test]
+    fn of_a_gitlab_by_its_url_the_nodes_were_not_tested() {
+        let findings = vec![finding("tcp", Status::Pass, None), finding("sign_in", Status::Pass, None)];
+        let verdict = Verdict { deployment: None, standin: false, findings, ..example() };
+        insta::assert_snapshot!(verdict_text(&verdict, Style::plain()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! skips was proven by asking the world in this run; no record of an earlier run decides anything.
 
 mod bind;
+mod by_url;
 mod configure;
 mod confirm;
 mod destroy;
@@ -16,13 +17,15 @@ mod losses;
 mod phases;
 mod preflight;
 mod prove;
+mod scratch;
 mod world;
 
+pub use by_url::{UrlRequest, UrlRun};
 pub use configure::{Decided, NodeDiff};
 pub use confirm::Consent;
 pub use destroy::{Destroyed, destroy};
 pub use error::{Error, PhaseFailed};
 pub use infrastructure::Planned;
 pub use losses::GivenUp;
-pub use phases::{Done, PlanOutcome, Until, UpOptions, plan, render_to, up, verify};
+pub use phases::{Done, PlanOutcome, Until, UpOptions, VerifyOptions, plan, render_to, up, verify};
 pub use world::{Request, World};

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use secrecy::SecretString;
 
 use super::configure::{self, NodeDiff};
 use super::confirm::{self, Consent};
 use super::infrastructure::{self, Planned};
 use super::preflight::{self, Tools};
 use super::{Error, GivenUp, PhaseFailed, bind, host_keys, losses, prove, world::World};
-use crate::checks::{Level, Outcome, Verdict};
+use crate::checks::{Check, GroupName, Level, Outcome, Verdict};
 use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
 use crate::render::Bound;
@@ -43,10 +44,33 @@ pub struct UpOptions {
     pub until: Until,
     /// Answers given beforehand.
     pub consent: Consent,
-    /// How deep to verify.
-    pub level: Level,
+    /// How deep to verify; where nobody said, as deep as can be after a first build, and to health otherwise.
+    pub level: Option<Level>,
     /// The nodes whose data may go.
     pub accept_data_loss: Vec<String>,
+}
+
+/// What `verify` was told.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// How deep to look.
+    pub level: Level,
+    /// Whether every check that writes is left out.
+    pub read_only: bool,
+    /// The only checks to report.
+    pub only: Option<BTreeSet<Check>>,
+    /// The access token to use instead of the deployment's own.
+    pub token: Option<SecretString>,
+    /// The group inside which things are made.
+    pub group: GroupName,
+}
+
+impl VerifyOptions {
+    /// All checks of a level.
+    #[must_use]
+    pub fn new(level: Level) -> Self {
+        Self { level, read_only: false, only: None, token: None, group: GroupName::Own }
+    }
 }
 
 /// What a run came to.
@@ -118,6 +142,7 @@ pub async fn up(world: &mut World, options: &UpOptions) -> Result<Done, PhaseFai
     let stop =
         |phase, at| (options.until <= at).then_some(Done { stopped_after: Some(phase), verdict: None });
     let mut consent = options.consent.clone();
+    let usual = usual_level(world);
     let tools = preflight(world, &options.accept_data_loss).await?;
     if let Some(done) = stop(Phase::Preflight, Until::Preflight) {
         return Ok(done);
@@ -145,9 +170,9 @@ pub async fn up(world: &mut World, options: &UpOptions) -> Result<Done, PhaseFai
     if let Some(done) = stop(Phase::Configure, Until::Configure) {
         return Ok(done);
     }
-    let level = options.level;
+    let asked = VerifyOptions::new(options.level.unwrap_or(usual));
     let verdict =
-        phase(world, Phase::Verify, async |world| verify_phase(world, &tools, &bound, level).await).await?;
+        phase(world, Phase::Verify, async |world| verify_phase(world, &tools, &bound, &asked).await).await?;
     Ok(Done { verdict: Some(verdict), stopped_after: None })
 }
 
@@ -167,10 +192,10 @@ pub async fn plan(world: &mut World, accept_data_loss: &[String]) -> Result<Plan
 }
 
 /// Checks a deployment that exists.
-pub async fn verify(world: &mut World, level: Level) -> Result<Done, PhaseFailed> {
+pub async fn verify(world: &mut World, options: &VerifyOptions) -> Result<Done, PhaseFailed> {
     let bound = phase(world, Phase::Preflight, existing).await?;
     let verdict =
-        phase(world, Phase::Verify, async |world| prove::verify(world, &bound, level).await).await?;
+        phase(world, Phase::Verify, async |world| prove::verify(world, &bound, options).await).await?;
     Ok(Done { verdict: Some(verdict), stopped_after: None })
 }
 
@@ -270,10 +295,10 @@ async fn verify_phase(
     world: &mut World,
     tools: &Tools,
     bound: &Bound,
-    level: Level,
+    options: &VerifyOptions,
 ) -> Result<Verdict, Error> {
-    let verdict = prove::verify(world, bound, level).await?;
-    if level >= Level::Health && verdict.outcome() == Outcome::Pass {
+    let verdict = prove::verify(world, bound, options).await?;
+    if options.level >= Level::Health && verdict.outcome() == Outcome::Pass {
         configure::mark_built(world, tools).await?;
     }
     Ok(verdict)
@@ -305,6 +330,13 @@ async fn existing(world: &mut World) -> Result<Bound, Error> {
     }
     let terraform = preflight::terraform(world).await?;
     infrastructure::outputs(&terraform).await?.ok_or_else(|| no_deployment(world))
+}
+
+/// How deep `up` verifies where nobody said. Whether this is the first build is asked before anything is made.
+fn usual_level(world: &World) -> Level {
+    let is_first = world.secrets.data_disks.values().all(|disk| !disk.built);
+    let [.., deepest] = Level::ALL;
+    if is_first { deepest } else { Level::Health }
 }
 
 fn no_deployment(world: &World) -> Error {

@@ -2,19 +2,22 @@
 
 use std::net::IpAddr;
 
-use super::{Error, identity::AUTHORITY, losses, world::World};
+use super::{Error, VerifyOptions, identity::AUTHORITY, losses, world::World};
 use crate::checks::{
-    self, GroupName, Level, Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, Verdict,
-    WantedVersion,
+    self, Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, Verdict, WantedVersion,
 };
 use crate::deployment::Node;
 use crate::render::Bound;
 use crate::report;
 
-/// Asks everything of a level.
-pub async fn verify(world: &World, bound: &Bound, level: Level) -> Result<Verdict, Error> {
-    let target = target(world, bound)?;
-    let options = Options::new(level, world.run.folder.join("scratch"), world.run.id.clone());
+/// Asks what was asked for.
+pub async fn verify(world: &World, bound: &Bound, asked: &VerifyOptions) -> Result<Verdict, Error> {
+    let target = target(world, bound, asked)?;
+    let options = Options {
+        read_only: asked.read_only,
+        only: asked.only.clone(),
+        ..Options::new(asked.level, world.run.folder.join("scratch"), world.run.id.clone())
+    };
     let verdict = checks::verify(&target, &options, &world.runner).await;
     let mut verdict = verdict.map_err(|checks::Interrupted| Error::Interrupted)?;
     verdict.findings.extend(losses::findings(world));
@@ -22,7 +25,7 @@ pub async fn verify(world: &World, bound: &Bound, level: Level) -> Result<Verdic
     Ok(verdict)
 }
 
-fn target(world: &World, bound: &Bound) -> Result<Target, Error> {
+fn target(world: &World, bound: &Bound, asked: &VerifyOptions) -> Result<Target, Error> {
     let deployment = &world.deployment;
     let url = url(world)?;
     let nodes = deployment.nodes.values().map(|node| node_target(world, node, &url)).collect();
@@ -34,8 +37,8 @@ fn target(world: &World, bound: &Bound) -> Result<Target, Error> {
         nodes,
         standin: Some(deployment.gitlab.package.is_standin()),
         wanted: Some(WantedVersion { version: deployment.gitlab.version.to_string(), enterprise: true }),
-        token: Err("this deployment has no token for checks yet".into()),
-        group: GroupName::Own,
+        token: asked.token.clone().ok_or_else(|| "this deployment has no token for checks yet".into()),
+        group: asked.group.clone(),
         ssh: ssh(world),
         proxy: Proxy::None,
     })
