@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that meets the unexpected must fail")]
 
 mod drive;
+mod gitlab;
 mod luck;
 mod rooms;
 mod spec;

@@ -1,0 +1,8 @@
+//! What `refarch verify` says of a GitLab that is healthy, and of one that is not: judged by a fake.
+
+mod fake;
+mod fake_itself;
+mod faults_health;
+mod healthy;
+mod table;
+mod trial;
