@@ -34,7 +34,8 @@ pub(super) struct Page {
 pub(super) fn curl(health: &NodeHealth, page: &str, limit: Duration) -> Vec<String> {
     let url = health.url.join(page).map_or_else(|_| health.url.to_string(), |url| url.to_string());
     let seconds = limit.saturating_sub(WAY).as_secs().max(1).to_string();
-    [
+    let trusted = health.ca.iter().flat_map(|ca| ["--cacert", ca.as_str()]);
+    let asked = [
         CURL,
         "--silent",
         "--show-error",
@@ -44,14 +45,9 @@ pub(super) fn curl(health: &NodeHealth, page: &str, limit: Duration) -> Vec<Stri
         &seconds,
         "--resolve",
         &health.resolve,
-        "--cacert",
-        health.ca.as_str(),
-        "--write-out",
-        "\\n%{http_code}",
-        &url,
-    ]
-    .map(ToOwned::to_owned)
-    .to_vec()
+    ];
+    let shown = ["--write-out", "\\n%{http_code}", &url];
+    asked.into_iter().chain(trusted).chain(shown).map(ToOwned::to_owned).collect()
 }
 
 /// Reads what curl replied.

@@ -86,8 +86,8 @@ pub struct NodeHealth {
     pub url: Url,
     /// What curl resolves instead of asking DNS: `HOST:PORT:ADDRESS`.
     pub resolve: String,
-    /// The CA's certificate on the node.
-    pub ca: Utf8PathBuf,
+    /// The CA's certificate on the node; without one, what the node trusts.
+    pub ca: Option<Utf8PathBuf>,
 }
 
 /// The size of a node by its architecture.

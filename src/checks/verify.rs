@@ -219,7 +219,7 @@ pub(super) mod tests {
             health: Some(NodeHealth {
                 url: Url::parse("https://gitlab.acme.example/-/readiness?all=1").unwrap(),
                 resolve: "gitlab.acme.example:443:127.0.0.1".into(),
-                ca: "/etc/gitlab/ssl/ca.crt".into(),
+                ca: Some("/etc/gitlab/ssl/ca.crt".into()),
             }),
             machine: Machine { vcpu: 8, memory_gb: 16.0, simulated: Some("for the test".into()) },
         }

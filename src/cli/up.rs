@@ -73,7 +73,7 @@ fn summary(session: &Session, world: &World, spec: &Utf8Path, done: &Done) -> St
         url: world.deployment.gitlab.url.as_str(),
         standin: world.deployment.gitlab.package.is_standin(),
         root_password: made.then_some(password.as_str()),
-        ca: made.then_some(ca.as_str()),
+        ca: (made && ca.exists()).then_some(ca.as_str()),
         verdict: done.verdict.as_ref(),
         logs: world.run.folder.as_str(),
         next: &next,

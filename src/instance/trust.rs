@@ -50,7 +50,8 @@ impl Trust {
         if self.own { "the deployment's own CA" } else { "a CA that this machine trusts" }
     }
 
-    pub(super) fn verifier(&self) -> Result<Arc<WebPkiServerVerifier>, Untrusted> {
+    /// What judges a chain of certificates by this trust.
+    pub(crate) fn verifier(&self) -> Result<Arc<WebPkiServerVerifier>, Untrusted> {
         WebPkiServerVerifier::builder_with_provider(self.roots.clone(), self.provider.clone())
             .build()
             .map_err(|error| Untrusted::Setup(error.to_string()))

@@ -107,11 +107,14 @@ fn shared(inputs: Inputs<'_>) -> Value {
 fn health(deployment: &Deployment) -> Value {
     let url = &deployment.gitlab.url;
     let (host, port) = (url.host(), url.port_or_default());
-    json!({
+    let mut health = json!({
         "url": format!("{}/-/readiness?all=1", url.as_str().trim_end_matches('/')),
         "resolve": format!("{host}:{port}:127.0.0.1"),
-        "ca": format!("/etc/gitlab/ssl/{host}.ca.crt"),
-    })
+    });
+    if deployment.tls.has_own_authority() {
+        health["ca"] = json!(format!("/etc/gitlab/ssl/{host}.ca.crt"));
+    }
+    health
 }
 
 fn package(deployment: &Deployment, local: Option<&LocalFile>) -> Value {

@@ -16,6 +16,7 @@ use crate::deployment::NodeName;
 use crate::render::{self, Bound, Tree, gitlab_rb};
 use crate::rollout::Wanted;
 use crate::secrets::today;
+use crate::spec::Tls;
 
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
@@ -82,14 +83,13 @@ fn wanted_by(world: &World, tree: &Tree) -> Result<BTreeMap<NodeName, Wanted>, E
 }
 
 fn wanted_of(world: &World, tree: &Tree, name: &NodeName) -> Result<Wanted, Error> {
-    let certificate = world.certificate(world.deployment.gitlab.url.host())?;
     let gitlab_rb = tree.get(&format!("ansible/files/{name}/gitlab.rb")).unwrap_or_default();
     Ok(Wanted {
         package: world.deployment.package_version(),
         gitlab_rb: sha256(gitlab_rb),
         refarch_secrets: sha256(&named_secrets(world, name)?),
         gitlab_secrets: fs_err::read(fetched_secrets(world, name)).ok().map(|bytes| sha256(&bytes)),
-        certificate: sha256(certificate.certificate.as_bytes()),
+        certificate: sha256(&certificate(world, name)?),
     })
 }
 
@@ -98,13 +98,30 @@ fn write_node(world: &World, name: &NodeName) -> Result<(), Error> {
     let host = world.deployment.gitlab.url.host();
     let secrets = named_secrets(world, name)?;
     world.workdir.write_private(&folder.join("refarch-secrets.json"), &secrets)?;
-    let certificate = world.certificate(host)?;
-    let authority = world.certificate(super::identity::AUTHORITY)?;
+    let certificate = world.certificate()?;
     let ssl = folder.join("ssl");
     world.workdir.write_private(&ssl.join(format!("{host}.crt")), &certificate.certificate)?;
     world.workdir.write_private(&ssl.join(format!("{host}.key")), certificate.key.expose_secret())?;
-    world.workdir.write_private(&ssl.join(format!("{host}.ca.crt")), &authority.certificate)?;
+    if let Some(authority) = world.authority()? {
+        world.workdir.write_private(&ssl.join(format!("{host}.ca.crt")), authority)?;
+    }
     Ok(())
+}
+
+/// The certificate that a node should have. A run that only looks reads nothing of the user's: for it, what was
+/// delivered is what should be there.
+fn certificate(world: &World, name: &NodeName) -> Result<Vec<u8>, Error> {
+    if world.given.is_none() && matches!(world.deployment.tls, Tls::Files(_)) {
+        let host = world.deployment.gitlab.url.host();
+        return delivered(world, name, &format!("ssl/{host}.crt"));
+    }
+    Ok(world.certificate()?.certificate.clone().into_bytes())
+}
+
+/// A file as it was written for a node by the last run that bound it.
+fn delivered(world: &World, name: &NodeName, file: &str) -> Result<Vec<u8>, Error> {
+    let path = world.workdir.ansible().join("files").join(name.as_str()).join(file);
+    fs_err::read(&path).map_err(|error| Error::LocalFile { path, why: error.to_string() })
 }
 
 /// Where the node's own `gitlab-secrets.json` lies after a reconfigure.
@@ -127,14 +144,29 @@ fn named_secrets(world: &World, name: &NodeName) -> Result<Vec<u8>, Error> {
     Ok(format!("{:#}\n", Value::Object(values)).into_bytes())
 }
 
-/// Makes the certificate anew when it ends soon or is for another name.
+/// Makes the certificate anew when it ends soon or is for another name, unless it is the user's own.
 fn renew_certificate(world: &mut World) -> Result<(), Error> {
-    let host = world.deployment.gitlab.url.host().to_owned();
-    super::identity::ensure_certificates(&mut world.secrets, world.deployment.name.as_str(), &host, today())?;
-    world.secrets.save(&world.workdir)?;
-    let authority = world.certificate(super::identity::AUTHORITY)?.certificate.clone();
-    world.redactor.learn(&world.secrets.values());
-    Ok(world.workdir.write_private(&world.workdir.ca(), authority)?)
+    if let Tls::PrivateCa(_) = world.deployment.tls {
+        let host = world.deployment.gitlab.url.host().to_owned();
+        let name = world.deployment.name.as_str();
+        super::identity::ensure_certificates(&mut world.secrets, name, &host, today())?;
+        world.secrets.save(&world.workdir)?;
+        world.redactor.learn(&world.secrets.values());
+    }
+    match world.authority()? {
+        Some(authority) => Ok(world.workdir.write_private(&world.workdir.ca(), authority)?),
+        None => remove_if_there(&world.workdir.ca()),
+    }
+}
+
+/// Removes a file of an earlier spec.
+pub(super) fn remove_if_there(path: &Utf8Path) -> Result<(), Error> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::Outputs { why: format!("`{path}` could not be removed: {error}") })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use camino::Utf8Path;
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -129,7 +128,7 @@ async fn deliver_shared_secrets(
         let text = format!("{:#}\n", world.secrets.gitlab_secrets);
         return Ok(world.workdir.write_private(&local, text)?);
     }
-    remove_if_there(&local)?;
+    bind::remove_if_there(&local)?;
     let (_, found) = read_from_node(world, node).await?;
     let differences = differences(&world.secrets.gitlab_secrets, &found);
     if differences.is_empty() {
@@ -211,13 +210,4 @@ pub fn diffs(world: &World, now: &crate::render::Tree) -> Vec<NodeDiff> {
         }
     }
     found
-}
-
-fn remove_if_there(path: &Utf8Path) -> Result<(), Error> {
-    match fs_err::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::Outputs { why: format!("`{path}` could not be removed: {error}") })
-        }
-        _ => Ok(()),
-    }
 }

@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 
+use super::given::Flaw;
 use crate::exit::ExitCode;
 use crate::rollout::{Difference, Refusal};
 use crate::{ansible, architecture, events, process, render, secrets, terraform, workdir};
@@ -110,6 +111,14 @@ pub enum Error {
         path: Utf8PathBuf,
         /// What the system says.
         why: String,
+    },
+    /// What the spec refers to is missing, or can't be used.
+    #[error("what the spec refers to can't be used")]
+    #[diagnostic(code(refarch::run::given), help("nothing was made or changed"))]
+    Given {
+        /// Each flaw, with what to do.
+        #[related]
+        reasons: Vec<Flaw>,
     },
     /// Nodes are there, and nobody here knows their secrets.
     #[error("the deployment `{name}` exists on this machine, but its secrets are not in `{path}`")]
@@ -266,6 +275,8 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Architecture(_) | Self::Render(_) | Self::Outputs { .. } => ExitCode::Bug,
+            Self::Given { reasons } if reasons.iter().all(Flaw::is_missing) => ExitCode::ToolMissing,
+            Self::Given { .. } => ExitCode::SpecInvalid,
             Self::Workdir(error) => error.exit_code(),
             Self::Process(error) => error.exit_code(),
             Self::Terraform(error) => error.exit_code(),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Error, VerifyOptions, identity::AUTHORITY, losses, world::World};
+use super::{Error, VerifyOptions, losses, world::World};
 use crate::checks::{
     self, Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, Verdict, WantedVersion,
 };
@@ -33,7 +33,7 @@ fn target(world: &World, bound: &Bound, asked: &VerifyOptions) -> Result<Target,
         deployment: Some(deployment.name.to_string()),
         url,
         address: bound.endpoints.external.address.parse::<IpAddr>().ok(),
-        ca_pem: Some(world.certificate(AUTHORITY)?.certificate.clone()),
+        ca_pem: world.authority()?,
         nodes,
         standin: Some(deployment.gitlab.package.is_standin()),
         wanted: Some(WantedVersion { version: deployment.gitlab.version.to_string(), enterprise: true }),
@@ -73,7 +73,11 @@ fn node_target(world: &World, node: &Node, url: &url::Url) -> NodeTarget {
         health: Some(NodeHealth {
             url: url.clone(),
             resolve: format!("{host}:{port}:127.0.0.1"),
-            ca: format!("/etc/gitlab/ssl/{host}.ca.crt").into(),
+            ca: world
+                .deployment
+                .tls
+                .has_own_authority()
+                .then(|| format!("/etc/gitlab/ssl/{host}.ca.crt").into()),
         }),
         machine: Machine { vcpu: node.machine.vcpu, memory_gb: node.machine.memory_gb, simulated },
     }

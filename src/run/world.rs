@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::ExposeSecret as _;
 
-use super::{Error, GivenUp, bind::sha256_of_file, identity, lab::Lab, losses};
+use super::given::{Given, Sources};
+use super::{Error, GivenUp, bind::sha256_of_file, identity, identity::AUTHORITY, lab::Lab, losses};
 use crate::architecture;
 use crate::deployment::{Deployment, NodeName, SecretName, resolve};
 use crate::events::{self, Kind, Reader, Sender, Writer};
 use crate::process::{Ambient, Interrupts, Parts, Redactor, Runner};
 use crate::render::{self, Bound, Identity, Inputs, LocalFile, Tree};
-use crate::spec::{Package, Spec};
+use crate::spec::{Package, Spec, Tls, TlsFiles};
 use crate::workdir::{self, Certificate, Claim, Lock, Run, Secrets, Workdir};
 
 /// What a command asks for before anything is known.
@@ -57,6 +58,8 @@ pub struct World {
     pub accepted: BTreeSet<String>,
     /// What of it this run has lost.
     pub given_up: Vec<GivenUp>,
+    /// What the user gives beside the spec; absent in a run that needs none of it, or has not come to it.
+    pub given: Option<Given>,
     /// Asked for at every rendering, and a real package takes seconds to hash.
     local_file: OnceCell<LocalFile>,
     spec_folder: Utf8PathBuf,
@@ -111,6 +114,7 @@ impl World {
             interrupts,
             accepted: BTreeSet::new(),
             given_up: Vec::new(),
+            given: None,
             local_file: OnceCell::new(),
             writer: Some(writer),
         };
@@ -127,6 +131,19 @@ impl World {
         self.events.send(Kind::RunFinished { exit, seconds });
         let error = self.writer.take()?.finish().file_error?;
         Some(Error::Events { path: self.run.events(), why: error.to_string() })
+    }
+
+    /// Reads what the user gives beside the spec, and checks it.
+    pub fn take_given(&mut self) -> Result<(), Error> {
+        let sources = Sources { ambient: self.runner.ambient(), folder: &self.spec_folder };
+        let given = Given::take(&self.deployment, &[], sources, jiff::Timestamp::now())
+            .map_err(|reasons| Error::Given { reasons })?;
+        self.redactor.learn(&given.secret_values());
+        for warning in &given.warnings {
+            self.events.warn(warning.message.clone(), Some(warning.help.clone()));
+        }
+        self.given = Some(given);
+        Ok(())
     }
 
     /// Decides every secret that is not decided yet, and keeps them before anybody gets one.
@@ -189,8 +206,39 @@ impl World {
         self.workdir.root().join("root-password")
     }
 
-    /// A certificate of the store.
-    pub(super) fn certificate(&self, name: &str) -> Result<&Certificate, Error> {
+    /// The certificate that GitLab's address is served with, and its key.
+    pub(super) fn certificate(&self) -> Result<&Certificate, Error> {
+        let host = self.deployment.gitlab.url.host();
+        match &self.deployment.tls {
+            Tls::PrivateCa(_) => self.stored_certificate(host),
+            Tls::Files(_) => {
+                self.given.as_ref().and_then(|given| given.certificate.as_ref()).ok_or_else(|| {
+                    Error::Outputs { why: "the certificate of `tls.files` was not read".into() }
+                })
+            }
+        }
+    }
+
+    /// The only authority to trust; absent where it is a public one.
+    pub(super) fn authority(&self) -> Result<Option<String>, Error> {
+        match &self.deployment.tls {
+            Tls::PrivateCa(_) => Ok(Some(self.stored_certificate(AUTHORITY)?.certificate.clone())),
+            Tls::Files(TlsFiles { ca: None, .. }) => Ok(None),
+            Tls::Files(TlsFiles { ca: Some(path), .. }) => {
+                if let Some(ca) = self.given.as_ref().and_then(|given| given.ca.clone()) {
+                    return Ok(Some(ca));
+                }
+                // A run that only checks reads no key, and the authority as it was delivered.
+                let delivered = fs_err::read_to_string(self.workdir.ca());
+                let path = self.spec_folder.join(path);
+                let found = delivered.or_else(|_| fs_err::read_to_string(&path));
+                let failed = |error: std::io::Error| Error::LocalFile { path, why: error.to_string() };
+                found.map(Some).map_err(failed)
+            }
+        }
+    }
+
+    fn stored_certificate(&self, name: &str) -> Result<&Certificate, Error> {
         self.secrets
             .certificates
             .get(name)

@@ -8,7 +8,8 @@ use super::parse::{Node, Value};
 use super::problem::{Findings, Problem};
 use super::refusal::Refusal;
 use super::rule;
-use super::types::{FORMAT, Gitlab, Lab, Package, PrivateCa, Provider, Size, Spec, Tls};
+use super::tls::{self, Tls};
+use super::types::{FORMAT, Gitlab, Lab, Package, Provider, Size, Spec};
 use super::values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
 
 /// Keys of inner blocks that are easily written one level too far out.
@@ -19,6 +20,10 @@ pub(super) const NESTED: &[(&str, &str)] = &[
     ("monitoring_allowlist", "gitlab"),
     ("lab", "provider"),
     ("private_ca", "tls"),
+    ("files", "tls"),
+    ("certificate", "tls.files"),
+    ("key", "tls.files"),
+    ("ca", "tls.files"),
 ];
 
 /// A spec as far as it could be read.
@@ -79,7 +84,7 @@ pub(super) fn read(tree: &Node, text: &str, findings: &mut Findings) -> Draft {
         draft.provider = provider(&field, example, findings);
     }
     draft.tls = match block.optional("tls") {
-        Some(field) => tls(&field, findings),
+        Some(field) => tls::read(&field, text, findings),
         None => Some(Tls::default()),
     };
     block.close(NESTED, findings);
@@ -250,11 +255,4 @@ fn provider(field: &Field<'_>, example: &str, findings: &mut Findings) -> Option
     let (_, chosen) = field.choice(Provider::NAMES, example, findings)?;
     Block::of(&chosen, example, findings)?.close(&[], findings);
     Some(Provider::Lab(Lab {}))
-}
-
-fn tls(field: &Field<'_>, findings: &mut Findings) -> Option<Tls> {
-    let example = "`tls: {private_ca: {}}`";
-    let (_, chosen) = field.choice(Tls::SOURCES, example, findings)?;
-    Block::of(&chosen, example, findings)?.close(&[], findings);
-    Some(Tls::PrivateCa(PrivateCa {}))
 }

@@ -14,8 +14,10 @@ mod problem;
 mod refusal;
 mod rule;
 mod schema;
+mod secret;
 mod source;
 mod suggest;
+mod tls;
 mod types;
 mod values;
 mod versions;
@@ -25,8 +27,10 @@ pub use problem::{Invalid, Problem};
 pub use refusal::Refusal;
 pub use rule::{Rule, rules};
 pub use schema::{schema, schema_text};
+pub use secret::{EnvName, Place, SecretReference, SecretSource};
 pub use source::MAX_BYTES;
-pub use types::{FORMAT, Gitlab, Lab, Package, PrivateCa, Provider, Size, Spec, Tls};
+pub use tls::{PrivateCa, Tls, TlsFiles, TlsKey};
+pub use types::{FORMAT, Gitlab, Lab, Package, Provider, Size, Spec};
 pub use values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
 
 /// A spec that can be used, and what is worth a warning about it.

@@ -73,6 +73,8 @@ rules! {
     refuse PACKAGE_URL "package-url": "packages are downloaded over https or http" => "write an http or https URL";
     refuse PACKAGE_SHA256 "package-sha256": "a SHA-256 is 64 hexadecimal digits" => "copy the digits that `sha256sum FILE` prints";
     refuse PACKAGE_REPOSITORY "package-repository": "distribution, components and key file are as in an apt source" => "copy them from the apt source";
+    refuse SECRET_ENV "secret-env": "an environment variable's name has letters, digits and underscores, and begins with no digit" => "write the name alone, as in `env: SMTP_PASSWORD`";
+    refuse SECRET_REFERENCE "secret-reference": "a secret is referred to by a variable or a file" => "write `{secret: {env: NAME}}` or `{secret: {file: PATH}}`";
 
     // Worth a warning.
     warn VERSION_NEWER "version-newer": "the keys of the GitLab version have been read" => "look through that version's upgrade notes for changed gitlab.rb keys";

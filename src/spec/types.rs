@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::refusal::Refusal;
 use super::rule;
+use super::tls::Tls;
 use super::values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
 
 /// The format of specs that this refarch reads: the number behind the key `refarch`.
@@ -184,36 +185,3 @@ impl Provider {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Lab {}
-
-/// Where the certificate of GitLab's address comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(deny_unknown_fields)]
-pub enum Tls {
-    /// refarch makes a certificate authority for this deployment and issues the certificate.
-    PrivateCa(PrivateCa),
-}
-
-impl Tls {
-    /// The names of the sources, as a spec writes them.
-    pub const SOURCES: &'static [&'static str] = &["private_ca"];
-
-    /// The name of this source, as a spec writes it.
-    #[must_use]
-    pub const fn source(&self) -> &'static str {
-        match self {
-            Self::PrivateCa(_) => "private_ca",
-        }
-    }
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self::PrivateCa(PrivateCa {})
-    }
-}
-
-/// The private certificate authority has no settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct PrivateCa {}

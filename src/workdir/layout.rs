@@ -84,7 +84,7 @@ impl Workdir {
         self.root.join("ssh").join("id_ed25519")
     }
 
-    /// The certificate of the private CA, for people to trust.
+    /// The certificate of the authority to trust, for people; none where it is a public one.
     #[must_use]
     pub fn ca(&self) -> Utf8PathBuf {
         self.root.join("ca.pem")

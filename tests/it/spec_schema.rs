@@ -15,7 +15,15 @@ fn full_specs() -> Vec<Value> {
         json!({"url": {"url": "https://packages.example.com/gitlab-ee.deb", "sha256": digits}}),
         json!({"repository": {"url": url, "distribution": "trixie", "components": ["main"], "key_file": "k.asc"}}),
     ];
-    let spec = |package: &Value| {
+    let secret = |source: Value| json!({"secret": source});
+    let files = |key: Value| json!({"files": {"certificate": "acme.pem", "key": key, "ca": "root.pem"}});
+    let certificates = [
+        json!({"private_ca": {}}),
+        files(json!("acme.key")),
+        files(secret(json!({"env": "ACME_KEY"}))),
+        files(secret(json!({"file": "secrets/acme.key"}))),
+    ];
+    let spec = |(package, tls): (&Value, &Value)| {
         json!({
             "refarch": 1,
             "name": "acme",
@@ -27,10 +35,10 @@ fn full_specs() -> Vec<Value> {
                 "monitoring_allowlist": ["10.20.0.0/24"],
             },
             "provider": {"lab": {}},
-            "tls": {"private_ca": {}},
+            "tls": tls,
         })
     };
-    packages.iter().map(spec).collect()
+    packages.iter().zip(&certificates).map(spec).collect()
 }
 
 /// Whether a value has the shape that a schema asks for; patterns are for editors and left out.
@@ -41,6 +49,9 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
     }
     if let Some(choices) = schema["oneOf"].as_array() {
         return choices.iter().filter(|choice| fits(root, choice, value)).count() == 1;
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        return choices.iter().any(|choice| fits(root, choice, value));
     }
     if !schema["const"].is_null() && schema["const"] != *value {
         return false;

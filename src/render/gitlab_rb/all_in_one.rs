@@ -2,7 +2,7 @@
 
 use super::{Conflict, Settings};
 use crate::deployment::{Deployment, SecretName};
-use crate::spec::{GitlabVersion, Tls};
+use crate::spec::GitlabVersion;
 
 /// The version from which the main application's NGINX keys stand under `gitlab_rails['nginx']`.
 /// Source: omnibus-gitlab 19.2.0, deprecation of `nginx[...]` for the main application.
@@ -18,9 +18,8 @@ pub(super) fn settings(deployment: &Deployment) -> Result<Settings, Conflict> {
         .merge(front_tls(deployment)?)
 }
 
-/// NGINX with the deployment's own certificate, and plain HTTP only as a redirect.
+/// NGINX with the certificate that every source of one delivers to the same place, and plain HTTP only as a redirect.
 fn front_tls(deployment: &Deployment) -> Result<Settings, Conflict> {
-    let Tls::PrivateCa(_) = deployment.tls;
     let host = deployment.gitlab.url.host();
     let root: &[&str] =
         if deployment.gitlab.version >= NGINX_KEYS_MOVED { &["gitlab_rails", "nginx"] } else { &["nginx"] };
