@@ -11,11 +11,13 @@ pub enum Level {
     /// It says of itself that it is healthy.
     #[default]
     Health,
+    /// Its API knows who asks, and says which GitLab this is.
+    Api,
 }
 
 impl Level {
     /// All levels, the shallowest first.
-    pub const ALL: [Self; 2] = [Self::Reach, Self::Health];
+    pub const ALL: [Self; 3] = [Self::Reach, Self::Health, Self::Api];
 
     /// The shallowest level that holds all of these checks; absent where there are none.
     pub fn holding<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Option<Self> {
@@ -28,6 +30,7 @@ impl Level {
         match self {
             Self::Reach => "reach",
             Self::Health => "health",
+            Self::Api => "api",
         }
     }
 }
@@ -40,7 +43,7 @@ impl fmt::Display for Level {
 
 /// A word that names no level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no level; the levels are `reach` and `health`")]
+#[error("`{0}` is no level; the levels are {levels}", levels = quoted(Level::ALL.map(Level::name)))]
 pub struct UnknownLevel(String);
 
 impl FromStr for Level {
@@ -74,11 +77,19 @@ pub enum Check {
     Readiness,
     /// Does a node have the size that the architecture gives it?
     Size,
+    /// Whose token asks, and may it?
+    Token,
+    /// Is it the version and the edition that were wanted?
+    Version,
+    /// Do the metadata say the same?
+    Metadata,
+    /// Does GraphQL say the same?
+    Graphql,
 }
 
 impl Check {
     /// All checks, in the order of reports.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Dns,
         Self::Tcp,
         Self::Tls,
@@ -89,6 +100,10 @@ impl Check {
         Self::Liveness,
         Self::Readiness,
         Self::Size,
+        Self::Token,
+        Self::Version,
+        Self::Metadata,
+        Self::Graphql,
     ];
 
     /// Its stable name.
@@ -105,6 +120,10 @@ impl Check {
             Self::Liveness => "liveness",
             Self::Readiness => "readiness",
             Self::Size => "size",
+            Self::Token => "token",
+            Self::Version => "version",
+            Self::Metadata => "metadata",
+            Self::Graphql => "graphql",
         }
     }
 
@@ -120,6 +139,7 @@ impl Check {
             | Self::Liveness
             | Self::Readiness
             | Self::Size => Level::Health,
+            Self::Token | Self::Version | Self::Metadata | Self::Graphql => Level::Api,
         }
     }
 
@@ -129,8 +149,11 @@ impl Check {
             Self::Dns | Self::Health | Self::Liveness | Self::Readiness | Self::Size => &[],
             Self::Tcp => &[Self::Dns],
             Self::Tls => &[Self::Tcp],
-            Self::SignIn | Self::ReadinessOutside => &[Self::Tls],
+            Self::SignIn | Self::ReadinessOutside | Self::Token => &[Self::Tls],
             Self::Standin => &[Self::SignIn],
+            Self::Version => &[Self::Token],
+            // They pass only on agreement with what the version said.
+            Self::Metadata | Self::Graphql => &[Self::Token, Self::Version],
         }
     }
 
@@ -154,6 +177,12 @@ impl Check {
             Self::Liveness => "a Puma that is not alive has to be restarted before anything else helps",
             Self::Readiness => "GitLab works only as well as the database, Redis and Gitaly behind it",
             Self::Size => "a node smaller than its architecture says fails under load, not now",
+            Self::Token => {
+                "everything that is asked from here on is asked with this token and this user's rights"
+            }
+            Self::Version => "features, fixes and the upgrade path follow from the version",
+            Self::Metadata => "two answers of different versions mean an upgrade that is half done",
+            Self::Graphql => "GitLab's own pages and many integrations ask GraphQL and not REST",
         }
     }
 }
@@ -166,13 +195,13 @@ impl fmt::Display for Check {
 
 /// A word that names no check.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is no check; the checks are {}", named())]
+#[error("`{word}` is no check; the checks are {}", quoted(Check::ALL.map(Check::name)))]
 pub struct UnknownCheck {
     word: String,
 }
 
-fn named() -> String {
-    Check::ALL.map(|check| format!("`{check}`")).join(", ")
+fn quoted<const N: usize>(names: [&str; N]) -> String {
+    names.map(|name| format!("`{name}`")).join(", ")
 }
 
 impl FromStr for Check {
@@ -202,7 +231,8 @@ mod tests {
         for level in Level::ALL {
             assert_eq!(level.to_string().parse(), Ok(level));
         }
-        assert_eq!("api".parse::<Level>(), Err(UnknownLevel("api".into())));
+        let unknown = "apis".parse::<Level>().unwrap_err().to_string();
+        assert!(unknown.starts_with("`apis` is no level; the levels are `reach`, `health`"), "{unknown}");
         assert!(Level::Reach < Level::Health);
     }
 

@@ -4,6 +4,7 @@
 //! evidence: one that can't look is a skip with its reason, and nothing turns a skip into a pass. Checks ask the
 //! world and change nothing in it; what a verdict looks like on paper is the report's business.
 
+mod api;
 mod catalogue;
 mod dns;
 mod group;

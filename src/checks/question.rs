@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::time::Instant;
 
 use super::catalogue::Check;
 use crate::events::{Finding, Status};
+use crate::instance::pauses;
 
 /// How long a check may take, and how long one of its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Question {
         attempt: impl AsyncFn(Duration) -> Result<(String, T), Miss>,
     ) -> (Finding, Option<T>) {
         let end = self.began + patience.deadline;
-        let mut delays = delays();
+        let mut delays = pauses();
         loop {
             let limit = patience.attempt.min(end.saturating_duration_since(Instant::now()));
             let miss = match tokio::time::timeout_at(end, attempt(limit)).await {
@@ -124,15 +124,6 @@ impl Question {
 fn unanswered(patience: Patience) -> Miss {
     let reason = format!("the check had no answer within its {} s", patience.deadline.as_secs());
     Miss::skip(reason, "ask again with `refarch verify`; if it stays so, ask by hand what was asked here")
-}
-
-fn delays() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(2))
-        .with_factor(1.6)
-        .without_max_times()
-        .build()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) async fn check(instance: Result<&Instance, Check>, patience: Patience
     let asked = format!("GET {} from this machine", instance.page(PAGE));
     let attempt = async |limit: Duration| {
         let answer = instance.get(PAGE, limit).await.map_err(|fault| sign_in::unanswered(&fault))?;
-        readiness::judge(answer.status, &answer.body, &[]).map(|saw| (saw, ()))
+        readiness::judge(answer.status, &answer.text(), &[]).map(|saw| (saw, ()))
     };
     Question::new(Check::ReadinessOutside, asked, wanted).settle(patience, attempt).await.0
 }

@@ -36,12 +36,13 @@ fn judge(answer: &Answer) -> Result<String, Miss> {
     if answer.content_type.as_deref() != Some("text/html") {
         let kind = answer.content_type.as_deref().unwrap_or("no content type");
         return Err(Miss::fail(
-            format!("200, but {kind} instead of HTML: {}", page::excerpt(&answer.body)),
+            format!("200, but {kind} instead of HTML: {}", page::excerpt(&answer.text())),
             remedy,
         ));
     }
     // GitLab's own names of the two fields; a page of another program has a form, but not these.
-    let has_form = answer.body.contains("<form") && answer.body.contains("user[password]");
+    let body = answer.text();
+    let has_form = body.contains("<form") && body.contains("user[password]");
     if !has_form {
         return Err(Miss::fail("200 and HTML, but no sign-in form in it", remedy));
     }

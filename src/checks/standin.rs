@@ -44,7 +44,14 @@ mod tests {
 
     fn answer(header: Option<&str>) -> Answer {
         let standin = header.map(ToOwned::to_owned);
-        Answer { status: 200, content_type: None, location: None, standin, body: String::new() }
+        Answer {
+            status: 200,
+            content_type: None,
+            location: None,
+            standin,
+            retry_after: None,
+            body: Vec::new(),
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::catalogue::Check;
 use super::node::{Reply, Unasked};
 use super::target::{NodeTarget, Options, Target};
 use super::verdict::Verdict;
-use super::{dns, node_health, readiness_outside, sign_in, size, ssh, standin, tcp, tls};
+use super::{api, dns, node_health, readiness_outside, sign_in, size, ssh, standin, tcp, tls};
 use crate::events::{Finding, Kind, Sender, Status};
 use crate::instance::{Instance, Trust, Untrusted};
 use crate::process::{Redactor, Runner};
@@ -68,7 +68,7 @@ async fn verify_with(
 ) -> Verdict {
     let (started, began) = (Timestamp::now(), Instant::now());
     let ((mut findings, sees_standin), of_nodes) =
-        tokio::join!(ask_outside(target, options, desk), ask_nodes(target, options, desk, run));
+        tokio::join!(Box::pin(ask_outside(target, options, desk)), ask_nodes(target, options, desk, run));
     findings.extend(of_nodes);
     findings.sort_by_key(|finding| (place(finding), finding.node.clone()));
     Verdict {
@@ -112,30 +112,39 @@ async fn ask_outside(target: &Target, options: &Options, desk: &Desk<'_>) -> (Ve
     let trust = Trust::new(target.ca_pem.as_deref());
     let (finding, usable) = tls::check(&target.url, socket, &trust, patience).await;
     say(finding);
-    if options.asks(Check::SignIn) || options.asks(Check::ReadinessOutside) {
-        let instance = usable.then(|| connect(target, socket, trust)).flatten();
-        let instance = instance.as_ref().ok_or(if socket.is_none() { Check::Tcp } else { Check::Tls });
-        let page = when(options.asks(Check::SignIn), sign_in::check(instance, patience));
-        let outside =
-            when(options.asks(Check::ReadinessOutside), readiness_outside::check(instance, patience));
-        let (page, outside) = tokio::join!(page, outside);
-        if let Some((page, answer)) = page {
-            sees_standin = answer.as_ref().is_some_and(|answer| answer.standin.is_some());
-            say(page);
+    let instance = usable.then(|| connect(target, socket, trust)).flatten();
+    let instance = instance.as_ref().ok_or(if socket.is_none() { Check::Tcp } else { Check::Tls });
+    let (page, outside, asked) = tokio::join!(
+        when(options.asks(Check::SignIn), sign_in::check(instance, patience)),
+        when(options.asks(Check::ReadinessOutside), readiness_outside::check(instance, patience)),
+        when(options.asks(Check::Token), api::check(target, options, instance)),
+    );
+    let signed_out = page.as_ref().is_some_and(|(page, _)| page.status == Status::Fail);
+    if let Some((page, answer)) = page {
+        sees_standin = answer.as_ref().is_some_and(|answer| answer.standin.is_some());
+        say(page);
+        if options.asks(Check::Standin) {
             say(standin::check(target.standin, answer.as_ref()));
         }
-        outside.into_iter().for_each(say);
+    }
+    outside.into_iter().for_each(&mut say);
+    if let Some(asked) = asked {
+        asked.behind(signed_out).into_iter().for_each(say);
     }
     (findings, sees_standin)
 }
 
 /// What `work` gives, if it is to be done at all.
-async fn when<T>(wanted: bool, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn when<T>(wanted: bool, work: impl Future<Output = T>) -> Option<T> {
     if wanted { Some(work.await) } else { None }
 }
 
 fn connect(target: &Target, socket: Option<SocketAddr>, trust: Result<Trust, Untrusted>) -> Option<Instance> {
-    Instance::new(target.url.clone(), &[socket?], &trust.ok()?).ok()
+    let instance = Instance::new(target.url.clone(), &[socket?], &trust.ok()?).ok()?;
+    Some(match &target.token {
+        Ok(token) => instance.with_token(token.clone()),
+        Err(_) => instance,
+    })
 }
 
 async fn ask_nodes(
@@ -272,7 +281,8 @@ pub(super) mod tests {
         let options = options(Level::Health);
         let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
         let names: Vec<_> = verdict.findings.iter().map(|finding| finding.check.as_str()).collect();
-        assert_eq!(names, Check::ALL.map(Check::name), "{:#?}", verdict.findings);
+        let asked = Check::ALL.into_iter().filter(|check| options.asks(*check));
+        assert_eq!(names, asked.map(Check::name).collect::<Vec<_>>(), "{:#?}", verdict.findings);
         // Every page of this server is the sign-in page, so that readiness from outside is not what it should be.
         assert_eq!(status(&verdict, Check::ReadinessOutside), Status::Fail);
         assert_eq!((verdict.counts().pass, verdict.counts().skip, verdict.standin), (8, 1, true));

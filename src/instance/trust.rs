@@ -50,6 +50,15 @@ impl Trust {
         if self.own { "the deployment's own CA" } else { "a CA that this machine trusts" }
     }
 
+    /// Trusts besides what this machine trusts, as far as that can be read.
+    pub(super) fn and_the_machines(&self) -> Self {
+        let mut roots = RootCertStore::clone(&self.roots);
+        if self.own {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        Self { roots: Arc::new(roots), ..self.clone() }
+    }
+
     /// What judges a chain of certificates by this trust.
     pub(crate) fn verifier(&self) -> Result<Arc<WebPkiServerVerifier>, Untrusted> {
         WebPkiServerVerifier::builder_with_provider(self.roots.clone(), self.provider.clone())

@@ -1,0 +1,65 @@
+//! The instance's API as one check asks it: within that check's time, and with every refusal in words.
+
+use serde_json::Value;
+
+use super::words::{refused, unanswered};
+use crate::checks::page;
+use crate::checks::question::Miss;
+use crate::instance::{Answer, Instance, Limits, Method, Request};
+
+/// The API for the time of one check.
+#[derive(Clone, Copy)]
+pub(in crate::checks) struct Api<'a> {
+    pub(in crate::checks) instance: &'a Instance,
+    pub(in crate::checks) limits: Limits,
+}
+
+impl Api<'_> {
+    /// Sends a request and takes any answer.
+    pub(in crate::checks) async fn answer(&self, request: &Request) -> Result<Answer, Miss> {
+        let answer = self.instance.call(request, self.limits).await;
+        answer.map_err(|fault| unanswered(&request.described(), &fault))
+    }
+
+    /// Sends a request and takes the answers with one of these statuses.
+    pub(in crate::checks) async fn wanted(
+        &self,
+        request: &Request,
+        statuses: &[u16],
+    ) -> Result<Answer, Miss> {
+        let answer = self.answer(request).await?;
+        if statuses.contains(&answer.status) {
+            return Ok(answer);
+        }
+        Err(refused(self.instance, &request.described(), &answer))
+    }
+
+    /// Sends a request and reads the JSON of its answer.
+    pub(in crate::checks) async fn json(&self, request: &Request, statuses: &[u16]) -> Result<Value, Miss> {
+        let answer = self.wanted(request, statuses).await?;
+        answer.json().ok_or_else(|| {
+            let (asked, body) = (request.described(), answer.text());
+            Miss::fail(
+                format!("{asked}: {}, but no JSON: {}", answer.status, page::excerpt(&body)),
+                "see whether GitLab answers at this address, or another server in its place",
+            )
+        })
+    }
+
+    /// Reads something of the REST API.
+    pub(in crate::checks) async fn get(&self, path: &str) -> Result<Value, Miss> {
+        self.json(&Request::api(Method::Get, path), &[200]).await
+    }
+}
+
+/// Reads a text from an answer that has to hold it.
+pub(in crate::checks) fn text<'a>(answer: &'a Value, name: &str, asked: &str) -> Result<&'a str, Miss> {
+    answer.get(name).and_then(Value::as_str).ok_or_else(|| lacks(asked, name))
+}
+
+fn lacks(asked: &str, name: &str) -> Miss {
+    Miss::fail(
+        format!("{asked}: an answer without `{name}`"),
+        "see whether GitLab answers at this address, or another server in its place",
+    )
+}

@@ -1,0 +1,91 @@
+//! Level api: which GitLab this is, and whose token asks.
+
+mod agreement;
+mod ask;
+mod graphql;
+mod metadata;
+#[cfg(test)]
+mod tests;
+mod token;
+mod version;
+mod words;
+
+use super::catalogue::Check;
+use super::question::{Miss, Patience, Question};
+use super::target::{Options, Target};
+use super::verify::when;
+use crate::events::{Finding, Status};
+use crate::instance::Instance;
+
+pub(super) use token::Identity;
+
+/// Why a check can't be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// Another one did not pass.
+    Check(Check),
+    /// There is no token, for this reason.
+    NoToken(String),
+}
+
+/// What level api came to.
+pub(super) struct Asked {
+    pub(super) findings: Vec<Finding>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the level that uses the instance"))]
+    pub(super) identity: Result<Identity, Obstacle>,
+    /// Whether what answered is no API of GitLab at all, so that the sign-in page may name the true cause.
+    pub(super) foreign: bool,
+}
+
+impl Asked {
+    /// The findings. Where no API of GitLab answered and the sign-in page failed too, one of them is enough.
+    pub(super) fn behind(mut self, signed_out: bool) -> Vec<Finding> {
+        if self.foreign && signed_out {
+            let tokens = self.findings.iter_mut().filter(|finding| finding.check == Check::Token.name());
+            for finding in tokens {
+                finding.status = Status::Skip;
+                finding.remedy =
+                    Some(format!("see `{}`; this check asks once that one passes", Check::SignIn));
+            }
+        }
+        self.findings
+    }
+}
+
+/// Asks the whole level.
+pub(super) async fn check(target: &Target, options: &Options, instance: Result<&Instance, Check>) -> Asked {
+    let token::Answered { finding, identity, foreign } = token::check(target, options, instance).await;
+    let asked = identity.as_ref().map_err(Clone::clone).and_then(|_| instance.map_err(Obstacle::Check));
+    let patience = options.patience;
+    let (version, metadata, graphql) = tokio::join!(
+        when(options.asks(Check::Version), version::ask(asked.clone(), patience)),
+        when(options.asks(Check::Metadata), metadata::ask(asked.clone(), patience)),
+        when(options.asks(Check::Graphql), graphql::ask(asked, patience)),
+    );
+    let reference = agreement::Reference::of(target.wanted.as_ref(), version.as_ref());
+    let findings = [Some(finding)]
+        .into_iter()
+        .chain([version, metadata, graphql].map(|seen| seen.map(|seen| reference.judge(seen))))
+        .flatten()
+        .collect();
+    Asked { findings, identity, foreign }
+}
+
+impl Question {
+    /// Leaves the question unasked.
+    pub(super) fn obstructed(self, obstacle: &Obstacle) -> Finding {
+        let miss = match obstacle {
+            Obstacle::Check(by) => return self.blocked(*by),
+            Obstacle::NoToken(reason) => Miss::skip(reason, "give an access token with scope `api`"),
+        };
+        self.answer(Err(miss))
+    }
+}
+
+/// The time of one check that begins now.
+pub(super) fn limits(patience: Patience) -> crate::instance::Limits {
+    crate::instance::Limits {
+        attempt: patience.attempt,
+        end: tokio::time::Instant::now() + patience.deadline,
+    }
+}
