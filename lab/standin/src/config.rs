@@ -5,9 +5,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+#[cfg(test)]
+use serde_json::json;
 
 use crate::paths;
-use crate::site::{Application, Connection, Database, Gitaly, REDIS_ROLES, Secrets};
+use crate::site::{Application, Connection, Database, Gitaly, REDIS_ROLES, Secrets, Shell, Signing};
 
 /// Why a configuration can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,8 @@ pub struct Config {
     pub database: Database,
     /// secrets.yml
     pub secrets: Secrets,
+    /// What signs internal requests.
+    pub signing: Signing,
     redis: BTreeMap<String, Connection>,
 }
 
@@ -66,8 +70,33 @@ impl Config {
             application: load("gitlab.yml")?,
             database: load::<Databases>("database.yml")?.main,
             secrets: load("secrets.yml")?,
+            signing: Signing {
+                shell: secret(paths::SHELL_SECRET)?,
+                workhorse: secret(paths::WORKHORSE_SECRET)?,
+            },
             redis,
         })
+    }
+
+    /// A configuration whose services are nowhere, for tests.
+    #[cfg(test)]
+    pub fn nowhere() -> Self {
+        let nowhere = json!({"production": {
+            "version": "19.3.0", "host": "localhost", "origin": "http://localhost", "monitoring_whitelist": [],
+            "trusted_proxies": [], "storages": {}, "puma_listen": "", "sidekiq_health": null,
+            "sidekiq_concurrency": 1
+        }});
+        let application: Production<Application> = serde_json::from_value(nowhere).expect("a configuration");
+        let database = Database {
+            host: "/nowhere".into(),
+            port: 5432,
+            username: "x".into(),
+            password: None,
+            name: "x".into(),
+        };
+        let secrets = Secrets { db_key_base: "x".into() };
+        let signing = Signing { shell: "x".into(), workhorse: "x".into() };
+        Self { application: application.production, database, secrets, signing, redis: BTreeMap::new() }
     }
 
     /// The connection that a role uses: its own, or the one that all share.
@@ -90,6 +119,18 @@ pub fn gitaly() -> Result<Gitaly, Error> {
     let path = Path::new(paths::DATA).join("gitaly/config.toml");
     toml::from_str(&text(&path)?)
         .map_err(|reason| Error::Content { path: path.display().to_string(), reason: reason.to_string() })
+}
+
+/// GitLab Shell's config.yml.
+pub fn shell() -> Result<Shell, Error> {
+    let path = Path::new(paths::SHELL_CONFIG);
+    serde_json::from_str(&text(path)?)
+        .map_err(|reason| Error::Content { path: path.display().to_string(), reason: reason.to_string() })
+}
+
+/// A secret that stands alone in its file.
+pub fn secret(path: &str) -> Result<String, Error> {
+    text(Path::new(path)).map(|secret| secret.trim().to_owned())
 }
 
 fn text(path: &Path) -> Result<String, Error> {

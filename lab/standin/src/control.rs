@@ -4,8 +4,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::manifest::{self, Version};
 use crate::terminal::say;
-use crate::{paths, reconfigure};
+use crate::{paths, reconfigure, settings};
 
 /// What is asked of gitlab-ctl.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,6 +14,7 @@ enum Request<'a> {
     Reconfigure,
     Service { verb: &'a str, service: Option<&'a str> },
     Tail { service: Option<&'a str> },
+    CheckConfig { version: Option<Version> },
     Arguments(&'a str),
     Unknown,
 }
@@ -26,11 +28,23 @@ fn parse<'a>(arguments: &[&'a str]) -> Request<'a> {
         [verb, service] if VERBS.contains(verb) => Request::Service { verb, service: Some(service) },
         ["tail"] => Request::Tail { service: None },
         ["tail", service] => Request::Tail { service: Some(service) },
-        [verb, ..] if VERBS.contains(verb) || ["reconfigure", "tail"].contains(verb) => {
+        ["check-config"] => Request::CheckConfig { version: None },
+        ["check-config", "--version" | "-v", version] => checked(version),
+        ["check-config", option] if option.starts_with("--version=") => {
+            checked(option.trim_start_matches("--version="))
+        }
+        [verb, ..] if VERBS.contains(verb) || ["reconfigure", "tail", "check-config"].contains(verb) => {
             Request::Arguments(verb)
         }
         _ => Request::Unknown,
     }
+}
+
+/// A version may leave out its patch.
+fn checked(text: &str) -> Request<'static> {
+    let version = Version::parse(text).or_else(|| Version::parse(&format!("{text}.0")));
+    version
+        .map_or(Request::Arguments("check-config"), |version| Request::CheckConfig { version: Some(version) })
 }
 
 /// Runs gitlab-ctl; returns its exit code.
@@ -45,6 +59,7 @@ pub fn run(arguments: &[String]) -> u8 {
         Request::Reconfigure => reconfigure(),
         Request::Service { verb, service } => each(verb, service),
         Request::Tail { service } => tail(service),
+        Request::CheckConfig { version } => check_config(version),
         Request::Arguments(verb) => {
             say(format!("The command {verb} does not accept these arguments"));
             2
@@ -52,7 +67,8 @@ pub fn run(arguments: &[String]) -> u8 {
         Request::Unknown => {
             say("I don't know that command.");
             say(format!("gitlab-ctl ({}): command (subcommand)", paths::NOTICE));
-            for known in ["reconfigure", "status", "start", "stop", "restart", "hup", "tail"] {
+            for known in ["check-config", "reconfigure", "status", "start", "stop", "restart", "hup", "tail"]
+            {
                 say(format!("  {known}"));
             }
             1
@@ -74,6 +90,28 @@ fn reconfigure() -> u8 {
             say(format!("{error}"));
             say("");
             say("There was an error running gitlab-ctl reconfigure: see above.");
+            1
+        }
+    }
+}
+
+/// Says which of gitlab.rb's settings a version removed; without a version, the next major one.
+fn check_config(version: Option<Version>) -> u8 {
+    let removed = manifest::version().map_err(|error| error.to_string()).and_then(|installed| {
+        let later = version.unwrap_or(Version::new(installed.major + 1, 0, 0));
+        settings::removals(Path::new(paths::GITLAB_RB), installed, later).map_err(|error| error.to_string())
+    });
+    match removed {
+        Ok(removed) if removed.is_empty() => 0,
+        Ok(removed) => {
+            for one in &removed {
+                say(format!("* {one}"));
+            }
+            say("Deprecations found. Please correct them and try again.");
+            1
+        }
+        Err(reason) => {
+            say(reason);
             1
         }
     }
@@ -189,6 +227,11 @@ mod tests {
         assert_eq!(parse(&["reconfigure", "now"]), Request::Arguments("reconfigure"));
         assert_eq!(parse(&["tail", "puma"]), Request::Tail { service: Some("puma") });
         assert_eq!(parse(&["tail", "puma", "now"]), Request::Arguments("tail"));
+        let later = Request::CheckConfig { version: Some(Version::new(19, 0, 1)) };
+        assert_eq!(parse(&["check-config", "--version=19.0.1"]), later);
+        assert_eq!(parse(&["check-config", "--version", "19.0.1"]), later);
+        assert_eq!(parse(&["check-config"]), Request::CheckConfig { version: None });
+        assert_eq!(parse(&["check-config", "--version=x"]), Request::Arguments("check-config"));
         assert_eq!(parse(&["cleanse"]), Request::Unknown);
         assert_eq!(parse(&[]), Request::Unknown);
     }

@@ -4,16 +4,12 @@
 use std::future::Future;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
 use redis::{Client as RedisClient, ConnectionInfo, IntoConnectionInfo as _};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use url::Url;
 
 use crate::config::Config;
 use crate::database;
+use crate::repositories::Repositories;
 use crate::site::{Connection, StorageAddress};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,39 +60,8 @@ fn redis_address(connection: &Connection) -> Result<ConnectionInfo, String> {
 
 /// The Gitaly of a storage answers, knows the token and has the storage.
 pub async fn gitaly(name: &str, storage: &StorageAddress) -> Result<(), String> {
-    patiently(async {
-        let address = storage.gitaly_address.as_str();
-        if let Some(path) = address.strip_prefix("unix:") {
-            let path = path.trim_start_matches("//");
-            let stream = UnixStream::connect(path).await.map_err(|error| format!("{address}: {error}"))?;
-            ask_gitaly(stream, name, storage).await
-        } else {
-            let place = address.trim_start_matches("tcp://");
-            let stream = TcpStream::connect(place).await.map_err(|error| format!("{address}: {error}"))?;
-            ask_gitaly(stream, name, storage).await
-        }
-    })
-    .await
-}
-
-async fn ask_gitaly<S>(stream: S, name: &str, storage: &StorageAddress) -> Result<(), String>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let explain = |error: hyper::Error| error.to_string();
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(explain)?;
-    let driver = tokio::spawn(connection);
-    let request = hyper::Request::get(format!("/storages/{name}"))
-        .header("host", "gitaly")
-        .header("authorization", format!("Bearer {}", storage.gitaly_token))
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| error.to_string())?;
-    let response = sender.send_request(request).await.map_err(explain)?;
-    let status = response.status();
-    let body = response.into_body().collect().await.map_err(explain)?.to_bytes();
-    driver.abort();
-    if status.is_success() { Ok(()) } else { Err(String::from_utf8_lossy(&body).trim().to_owned()) }
+    patiently(async { Repositories::of(name, storage).answers().await.map_err(|error| error.to_string()) })
+        .await
 }
 
 async fn patiently(check: impl Future<Output = Result<(), String>>) -> Result<(), String> {

@@ -9,18 +9,26 @@
 mod config;
 mod control;
 mod database;
+mod frames;
 mod health;
+mod hook;
+mod internal_api;
+mod jobs;
 mod manifest;
 mod paths;
 mod rails;
 mod rake;
 mod reconfigure;
+mod repositories;
 mod seal;
 mod secrets;
 mod services;
 mod settings;
+mod shell;
 mod site;
 mod terminal;
+mod token;
+mod wire;
 
 use terminal::complain;
 
@@ -31,6 +39,10 @@ pub fn run(program: &str, arguments: &[String]) -> u8 {
         ("gitlab-ctl", arguments) => control::run(arguments),
         ("gitlab-rails", arguments) => rails::run(arguments),
         ("gitlab-rake", arguments) => rake::run(arguments),
+        ("gitlab-shell", arguments) => shell::run(arguments),
+        ("gitlab-shell-check", _) => shell::check(),
+        ("pre-receive", _) => hook::pre_receive(),
+        ("post-receive", _) => hook::post_receive(),
         (_, [word, rest @ ..]) if word == "rails" => rails::run(rest),
         (_, [word, rest @ ..]) if word == "rake" => rake::run(rest),
         (_, [word]) if word == "records" => rails::records(),
@@ -64,4 +76,13 @@ fn serve(service: &str) -> u8 {
             1
         }
     }
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -26,10 +26,28 @@ pub const DATA: &str = "/var/opt/gitlab";
 pub const LOG: &str = "/var/log/gitlab";
 /// Configuration of Rails.
 pub const RAILS_ETC: &str = "/var/opt/gitlab/gitlab-rails/etc";
+/// Files of issues and merge requests.
+pub const UPLOADS: &str = "/var/opt/gitlab/gitlab-rails/uploads";
+/// What users store, in folders of its kinds.
+pub const SHARED: &str = "/var/opt/gitlab/gitlab-rails/shared";
+/// Files of the package registry.
+pub const PACKAGES: &str = "/var/opt/gitlab/gitlab-rails/shared/packages";
 /// Held while a reconfigure runs.
 pub const LOCK: &str = "/opt/gitlab/embedded/lib/standin/reconfigure.lock";
 /// Kernel parameters that reconfigure wants kept over a reboot.
 pub const SYSCTL_ETC: &str = "/opt/gitlab/embedded/etc";
+/// Hooks of every repository.
+pub const HOOKS: &str = "/opt/gitlab/embedded/lib/standin/hooks";
+/// GitLab Shell.
+pub const SHELL: &str = "/opt/gitlab/embedded/service/gitlab-shell";
+/// Configuration of GitLab Shell.
+pub const SHELL_CONFIG: &str = "/var/opt/gitlab/gitlab-shell/config.yml";
+/// The secret with which GitLab Shell signs.
+pub const SHELL_SECRET: &str = "/var/opt/gitlab/gitlab-rails/etc/gitlab_shell_secret";
+/// The secret with which Workhorse signs.
+pub const WORKHORSE_SECRET: &str = "/var/opt/gitlab/gitlab-rails/etc/gitlab_workhorse_secret";
+/// Where Workhorse listens.
+pub const WORKHORSE_SOCKET: &str = "/var/opt/gitlab/gitlab-workhorse/sockets/socket";
 
 /// Called what it is, wherever a user can meet it.
 pub const NOTICE: &str = "lab stand-in, not GitLab";

@@ -1,6 +1,10 @@
 //! The application's database: connecting, migrating, seeding, and asking whether the secrets fit.
 
+pub mod access;
+pub mod groups;
+pub mod merge_requests;
 mod pool;
+pub mod projects;
 mod schema;
 pub mod tokens;
 
@@ -111,6 +115,45 @@ pub async fn pending(client: &Client) -> Result<Vec<&'static str>, Error> {
     Ok(missing.filter(|version| !done.iter().any(|done| done == version)).collect())
 }
 
+/// A migration that the package knows or the database has.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// Its version.
+    pub version: String,
+    /// What it does; none for one that only the database knows.
+    pub name: Option<String>,
+    /// Whether the database has it.
+    pub up: bool,
+}
+
+/// Every migration, by version.
+pub async fn migrations(client: &Client) -> Result<Vec<Migration>, Error> {
+    let known: Vec<&str> = MIGRATIONS.iter().map(|(version, _)| *version).collect();
+    let pending = pending(client).await?;
+    let mut all: Vec<Migration> = MIGRATIONS
+        .iter()
+        .map(|(version, sql)| Migration {
+            version: (*version).to_owned(),
+            name: Some(migration_name(sql)),
+            up: !pending.contains(version),
+        })
+        .collect();
+    if has_table(client, "schema_migrations").await? {
+        let rows = client.query("SELECT version FROM schema_migrations", &[]).await?;
+        let strangers = rows.iter().map(|row| row.get::<_, String>(0));
+        let strangers = strangers.filter(|version| !known.contains(&version.as_str()));
+        all.extend(strangers.map(|version| Migration { version, name: None, up: true }));
+    }
+    all.sort_by(|one, other| one.version.cmp(&other.version));
+    Ok(all)
+}
+
+/// After the first table that it makes.
+fn migration_name(sql: &str) -> String {
+    let table = sql.split("CREATE TABLE ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    table.map_or_else(|| "Change tables".to_owned(), |table| format!("Create {}", table.replace('_', " ")))
+}
+
 /// Migrates, and seeds a database that has no user. Returns what it did, as lines for a person.
 pub async fn configure(config: &Config, root_password: Option<&str>) -> Result<Vec<String>, Error> {
     if config.secrets.db_key_base.is_empty() {
@@ -195,6 +238,29 @@ async fn give_users_namespaces(transaction: &tokio_postgres::Transaction<'_>) ->
     Ok(())
 }
 
+/// Gives a group or project its path; false when another has it.
+async fn take_route(
+    transaction: &tokio_postgres::Transaction<'_>,
+    kind: &str,
+    id: i64,
+    path: &str,
+) -> Result<bool, Error> {
+    let sql = "INSERT INTO routes (source_type, source_id, path) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    Ok(transaction.execute(sql, &[&kind, &id, &path]).await? == 1)
+}
+
+/// Moves a path, and all paths below it.
+async fn move_routes(
+    transaction: &tokio_postgres::Transaction<'_>,
+    old: &str,
+    new: &str,
+) -> Result<(), Error> {
+    let sql = "UPDATE routes SET path = $2 || substr(path, length($1) + 1)
+               WHERE path = $1 OR starts_with(path, $1 || '/')";
+    transaction.execute(sql, &[&old, &new]).await?;
+    Ok(())
+}
+
 /// Refuses what GitLab refuses.
 pub fn check_password(password: &str) -> Result<(), Error> {
     let refuse = |reason: &str| Err(Error::Administrator(reason.to_owned()));
@@ -223,6 +289,12 @@ pub async fn secrets_fit(client: &Client, config: &Config) -> Result<(), Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_migration_is_named_after_its_table() {
+        assert_eq!(migration_name("CREATE TABLE deploy_keys (id bigint)"), "Create deploy keys");
+        assert_eq!(migration_name("ALTER TABLE x"), "Change tables");
+    }
 
     #[test]
     fn passwords_have_a_length() {

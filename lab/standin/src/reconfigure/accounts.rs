@@ -40,6 +40,9 @@ fn make(account: &Account) -> Result<(), Error> {
             &account.home,
             "--shell",
             &account.shell,
+            // No password opens it, and it isn't locked: sshd lets nobody into a locked account, key or not.
+            "--password",
+            "*",
         ]
         .map(str::to_owned)
         .to_vec();

@@ -12,6 +12,7 @@ mod program;
 mod rails;
 mod redis;
 mod runit;
+mod shell;
 
 pub use error::Error;
 
@@ -120,6 +121,7 @@ fn nginx_allowed(site: &Site) -> Result<(), Error> {
 /// Writes every service's files. What changes marks the services that read it.
 fn write_configuration(site: &Site, settings: &Settings) -> Result<(), Error> {
     rails::prepare(site)?;
+    shell::prepare(site)?;
     for service in Service::ALL.into_iter().filter(|service| site.runs(*service)) {
         match service {
             Service::Postgresql => postgresql::prepare(site, settings)?,

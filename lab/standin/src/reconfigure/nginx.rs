@@ -164,6 +164,10 @@ fn site(web: &Web) -> String {
         "proxy_set_header Upgrade $http_upgrade;".to_owned(),
         "proxy_set_header Connection $connection_upgrade;".to_owned(),
         "location / { proxy_pass http://gitlab-workhorse; }".to_owned(),
+        // What may be large goes through as it comes, instead of waiting on nginx's disk until it is whole.
+        "location ~ \\.git/(git-receive-pack|git-upload-pack|gitlab-lfs/objects/|info/lfs/) { \
+         proxy_request_buffering off; proxy_pass http://gitlab-workhorse; }"
+            .to_owned(),
     ]);
     settings.extend(
         EXACT.iter().map(|path| {
@@ -204,6 +208,7 @@ mod tests {
         assert!(text.contains("return 301 https://gitlab.example.com$request_uri;"));
         assert!(text.contains("location = /-/readiness {"));
         assert!(text.contains("set_real_ip_from 10.0.0.0/8;"));
+        assert!(text.contains("location ~ \\.git/(git-receive-pack|"), "{text}");
     }
 
     #[test]

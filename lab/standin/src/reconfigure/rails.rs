@@ -23,6 +23,9 @@ pub fn prepare(site: &Site) -> Result<(), Error> {
     converge::directory(format!("{rails}/sockets"), to_web, 0o750)?;
     converge::directory(format!("{rails}/uploads"), owner, 0o700)?;
     converge::directory(format!("{rails}/tmp"), owner, 0o700)?;
+    converge::directory(paths::SHARED, to_web, 0o751)?;
+    converge::directory(paths::PACKAGES, owner, 0o700)?;
+    converge::directory(format!("{}/lfs-objects", paths::SHARED), owner, 0o700)?;
     converge::directory(format!("{}/gitlab-workhorse", paths::DATA), to_web, 0o750)?;
     converge::directory(format!("{}/gitlab-workhorse/sockets", paths::DATA), to_web, 0o750)?;
     for name in ["gitlab-rails", "puma", "sidekiq", "gitlab-workhorse"] {

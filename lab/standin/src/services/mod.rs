@@ -1,6 +1,7 @@
 //! The stood-in services: one process each, run by runit.
 
 mod client_ip;
+mod git_path;
 mod gitaly;
 mod listen;
 mod page;

@@ -38,11 +38,17 @@ pub fn load(path: &Path, version: Version) -> Result<Loaded, Error> {
     let catalogue = Catalogue::for_version(version);
     let values = evaluate::evaluate(path, &catalogue)?;
     let settings = Settings::new(values, version);
-    let removed = removed::used(&settings);
+    let removed = removed::used(&settings, version);
     if !removed.is_empty() {
         return Err(Error::Removed(removed));
     }
     let mut warnings = catalogue.unknown_keys(&settings);
     warnings.extend(removed::deprecated(&settings));
     Ok(Loaded { settings, warnings })
+}
+
+/// What a later version removed of what gitlab.rb sets, as sentences.
+pub fn removals(path: &Path, installed: Version, later: Version) -> Result<Vec<String>, Error> {
+    let values = evaluate::evaluate(path, &Catalogue::for_version(installed))?;
+    Ok(removed::used(&Settings::new(values, installed), later))
 }

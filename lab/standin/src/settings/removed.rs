@@ -1,6 +1,7 @@
 //! Settings that a version removed (reconfigure stops) or deprecated (reconfigure goes on and says so).
 
 use super::Settings;
+use crate::manifest::Version;
 
 struct Removal {
     path: &'static [&'static str],
@@ -9,7 +10,7 @@ struct Removal {
     instead: &'static str,
 }
 
-const REMOVED: [Removal; 5] = [
+const REMOVED: [Removal; 7] = [
     Removal {
         path: &["git_data_dirs"],
         shown: "git_data_dirs",
@@ -23,6 +24,12 @@ const REMOVED: [Removal; 5] = [
         instead: "use gitaly['configuration'][:storage]",
     },
     Removal {
+        path: &["gitlab_shell", "migration"],
+        shown: "gitlab_shell['migration']",
+        since: (18, 0),
+        instead: "remove it: it has had no effect for long",
+    },
+    Removal {
         path: &["mattermost"],
         shown: "mattermost",
         since: (19, 0),
@@ -31,7 +38,7 @@ const REMOVED: [Removal; 5] = [
     Removal {
         path: &["mattermost_external_url"],
         shown: "mattermost_external_url",
-        since: (19, 0),
+        since: (20, 0),
         instead: "remove it: the package no longer contains Mattermost",
     },
     Removal {
@@ -39,6 +46,12 @@ const REMOVED: [Removal; 5] = [
         shown: "mattermost_nginx",
         since: (19, 0),
         instead: "remove it: the package no longer contains Mattermost",
+    },
+    Removal {
+        path: &["spamcheck"],
+        shown: "spamcheck",
+        since: (19, 0),
+        instead: "remove it: the package no longer contains Spamcheck",
     },
 ];
 
@@ -55,12 +68,12 @@ const MOVED_TO_RAILS: [&str; 9] = [
     "proxy_set_headers",
 ];
 
-/// Removed settings that are set, as sentences.
+/// Settings that are set and that a version removed, as sentences.
 #[must_use]
-pub fn used(settings: &Settings) -> Vec<String> {
+pub fn used(settings: &Settings, version: Version) -> Vec<String> {
     REMOVED
         .iter()
-        .filter(|removal| settings.version().at_least(removal.since.0, removal.since.1))
+        .filter(|removal| version.at_least(removal.since.0, removal.since.1))
         .filter(|removal| settings.at(removal.path).is_some())
         .map(|removal| {
             let (major, minor) = removal.since;
@@ -73,22 +86,23 @@ pub fn used(settings: &Settings) -> Vec<String> {
 #[must_use]
 pub fn sentence(removed: &[String]) -> String {
     let list: Vec<String> = removed.iter().map(|one| format!("* {one}")).collect();
-    format!("gitlab.rb holds settings that this version removed:\n{}", list.join("\n"))
+    format!("Removed configurations found in gitlab.rb. Aborting reconfigure.\n{}", list.join("\n"))
 }
 
 /// Deprecated settings that are set, as sentences.
 #[must_use]
 pub fn deprecated(settings: &Settings) -> Vec<String> {
-    if !settings.version().at_least(19, 2) {
-        return Vec::new();
+    let mut sentences = Vec::new();
+    if settings.version().at_least(19, 0) && settings.at(&["mattermost_external_url"]).is_some() {
+        sentences.push("mattermost_external_url is deprecated since GitLab 19.0: remove it".to_owned());
     }
-    MOVED_TO_RAILS
-        .iter()
-        .filter(|key| settings.at(&["nginx", key]).is_some())
-        .map(|key| {
+    if settings.version().at_least(19, 2) {
+        let set = MOVED_TO_RAILS.iter().filter(|key| settings.at(&["nginx", key]).is_some());
+        sentences.extend(set.map(|key| {
             format!("nginx['{key}'] is deprecated since GitLab 19.2: use gitlab_rails['nginx']['{key}']")
-        })
-        .collect()
+        }));
+    }
+    sentences
 }
 
 #[cfg(test)]
@@ -106,17 +120,32 @@ mod tests {
     #[test]
     fn mattermost_stops_from_19_0() {
         let set = json!({"mattermost": {"enable": false}});
-        assert!(used(&settings(set.clone(), Version::new(18, 11, 2))).is_empty());
-        let stopped = used(&settings(set, Version::new(19, 3, 0)));
+        assert!(used(&settings(set.clone(), Version::new(18, 11, 2)), Version::new(18, 11, 2)).is_empty());
+        let stopped = used(&settings(set, Version::new(19, 3, 0)), Version::new(19, 3, 0));
         assert_eq!(stopped.len(), 1);
         assert!(stopped[0].contains("removed in GitLab 19.0"));
     }
 
     #[test]
+    fn a_later_version_s_removals_are_known_before() {
+        let set = settings(json!({"spamcheck": {"enable": true}}), Version::new(18, 11, 2));
+        assert!(used(&set, set.version()).is_empty());
+        assert_eq!(used(&set, Version::new(19, 0, 0)).len(), 1);
+        let url = json!({"mattermost_external_url": "https://m.example.com"});
+        let set = settings(url, Version::new(19, 0, 0));
+        assert!(used(&set, set.version()).is_empty());
+        assert_eq!(deprecated(&set).len(), 1);
+        assert_eq!(used(&set, Version::new(20, 0, 0)).len(), 1);
+    }
+
+    #[test]
     fn git_data_dirs_stops_from_18_0() {
         let set = json!({"git_data_dirs": {"default": {"path": "/x"}}});
-        assert_eq!(used(&settings(set, Version::new(18, 11, 2))).len(), 1);
-        assert!(used(&settings(json!({"git_data_dirs": {}}), Version::new(18, 11, 2))).is_empty());
+        assert_eq!(used(&settings(set, Version::new(18, 11, 2)), Version::new(18, 11, 2)).len(), 1);
+        assert!(
+            used(&settings(json!({"git_data_dirs": {}}), Version::new(18, 11, 2)), Version::new(18, 11, 2))
+                .is_empty()
+        );
     }
 
     #[test]

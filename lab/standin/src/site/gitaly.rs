@@ -22,6 +22,8 @@ pub struct Gitaly {
     pub listen_addr: Option<String>,
     /// Who may ask.
     pub auth: Auth,
+    /// Whom its hooks ask.
+    pub gitlab: Gitlab,
     /// Storages.
     pub storage: Vec<Storage>,
 }
@@ -31,6 +33,15 @@ pub struct Gitaly {
 pub struct Auth {
     /// The shared token; empty asks for none.
     pub token: String,
+}
+
+/// The internal API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gitlab {
+    /// Where it is.
+    pub url: String,
+    /// The secret with which requests are signed.
+    pub secret: String,
 }
 
 /// A place for repositories.
@@ -53,6 +64,13 @@ impl Gitaly {
             socket_path: text(&["socket_path"]).unwrap_or_else(|| SOCKET.to_owned()),
             listen_addr: text(&["listen_addr"]),
             auth: Auth { token: text(&["auth", "token"]).unwrap_or_default() },
+            gitlab: Gitlab {
+                url: text(&["gitlab", "url"]).unwrap_or_else(|| super::shell::internal_api_url(settings)),
+                secret: settings
+                    .text(&["gitaly", "gitlab_secret"])
+                    .or_else(|| settings.text(&["gitlab_shell", "secret_token"]))
+                    .unwrap_or_default(),
+            },
             storage: storages(settings)?,
         })
     }
@@ -96,6 +114,15 @@ mod tests {
         let plain = gitaly(json!({})).expect("settings");
         assert_eq!(plain.storage[0].name, "default");
         assert_eq!(plain.socket_path, SOCKET);
+        assert!(plain.gitlab.url.starts_with("http+unix://"));
+    }
+
+    #[test]
+    fn its_own_secret_comes_before_the_shell_s() {
+        let both = gitaly(json!({"gitaly": {"gitlab_secret": "a"}, "gitlab_shell": {"secret_token": "b"}}));
+        assert_eq!(both.expect("settings").gitlab.secret, "a");
+        let one = gitaly(json!({"gitlab_shell": {"secret_token": "b"}}));
+        assert_eq!(one.expect("settings").gitlab.secret, "b");
     }
 
     #[test]

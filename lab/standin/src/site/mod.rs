@@ -7,6 +7,7 @@ mod gitaly;
 mod rails;
 mod servers;
 mod services;
+mod shell;
 mod web;
 
 pub use accounts::{Account, Accounts};
@@ -15,6 +16,7 @@ pub use gitaly::Gitaly;
 pub use rails::{Application, Connection, Database, REDIS_ROLES, Rails, Secrets, StorageAddress};
 pub use servers::{Postgresql, Redis};
 pub use services::{Service, enabled, not_stood_in};
+pub use shell::{Shell, Signing};
 pub use web::{LetsEncrypt, Status, Web};
 
 use std::collections::BTreeSet;
@@ -71,6 +73,10 @@ pub struct Site {
     pub redis: Redis,
     /// The Gitaly of this node.
     pub gitaly: Gitaly,
+    /// The GitLab Shell of this node.
+    pub shell: Shell,
+    /// What signs internal requests.
+    pub signing: Signing,
 }
 
 impl Site {
@@ -87,6 +93,8 @@ impl Site {
             postgresql: Postgresql::from_settings(settings),
             redis: Redis::from_settings(settings)?,
             gitaly: Gitaly::from_settings(settings)?,
+            shell: Shell::from_settings(settings),
+            signing: Signing::from_settings(settings),
         })
     }
 

@@ -1,23 +1,31 @@
 //! Rails: the health endpoints, the pages in front of sign-in, and the API.
 
 mod api;
+mod git_access;
+mod internal;
+mod lfs;
+mod permission;
+
+pub use git_access::{WORKHORSE_HEADER, WORKHORSE_TYPE};
+pub use lfs::{SENDFILE_HEADER, WRITTEN_HEADER};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::client_ip::client_ip;
 use super::{Error, listen, page};
 use crate::config::Config;
+use crate::database::Pool;
 use crate::site::REDIS_ROLES;
 use crate::{health, paths};
 
@@ -40,6 +48,7 @@ pub async fn run() -> Result<(), Error> {
 }
 
 fn router(config: Arc<Config>) -> Router {
+    let pool = Pool::new(config.database.clone());
     let monitored = Router::new()
         .route("/-/health", get(async || "GitLab OK"))
         .route("/-/liveness", get(async || axum::Json(json!({"status": "ok"}))))
@@ -50,9 +59,11 @@ fn router(config: Arc<Config>) -> Router {
         .route("/users/sign_in", get(sign_in).post(no_sessions))
         .route("/robots.txt", get(async || "User-Agent: *\nDisallow: /\n"))
         .merge(monitored)
-        .fallback(async || not_found())
+        .fallback(other)
         .with_state(Arc::clone(&config))
-        .merge(api::router(config))
+        .merge(api::router(Arc::clone(&config)))
+        .merge(internal::router(Arc::clone(&config), pool.clone()))
+        .layer(Extension(git_access::Git { config, pool }))
         .layer(from_fn(notice))
 }
 
@@ -68,6 +79,11 @@ async fn sign_in(State(config): State<Arc<Config>>) -> Html<String> {
 
 async fn no_sessions() -> (StatusCode, Html<String>) {
     (StatusCode::NOT_IMPLEMENTED, Html(page::no_sessions()))
+}
+
+/// Git's and LFS's requests, which begin with a project's path, and whatever isn't there.
+async fn other(Extension(git): Extension<git_access::Git>, request: Request) -> Response {
+    git_access::answer(&git, request).await.unwrap_or_else(not_found)
 }
 
 fn not_found() -> Response {

@@ -17,6 +17,13 @@ use crate::database::tokens::{self, TokenUser, Validity};
 #[derive(Debug, Clone)]
 pub struct Caller(pub Option<Arc<TokenUser>>);
 
+impl Caller {
+    /// The caller, or a refusal.
+    pub fn known(&self) -> Result<&TokenUser, Failure> {
+        self.0.as_deref().ok_or_else(Failure::unauthorized)
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Failure;
 

@@ -52,10 +52,32 @@ impl Failure {
         Self::message(StatusCode::FORBIDDEN, "403 Forbidden")
     }
 
+    /// Not there, or not for this caller: the same answer.
+    pub fn not_found(what: &str) -> Self {
+        let what = if what.is_empty() { String::new() } else { format!("{what} ") };
+        Self::message(StatusCode::NOT_FOUND, format!("404 {what}Not Found"))
+    }
+
+    /// A parameter's value that the endpoint refuses by its declaration.
+    pub fn bad_parameter(why: impl Into<String>) -> Self {
+        Self::error(StatusCode::BAD_REQUEST, why.into())
+    }
+
+    /// Values that the model refuses, by attribute.
+    pub fn validation(attribute: &str, reasons: &[&str]) -> Self {
+        Self::message(StatusCode::BAD_REQUEST, json!({attribute: reasons}))
+    }
+
     /// Something behind Rails doesn't do what it should. The reason goes to the log.
     pub fn internal(reason: impl AsRef<str>) -> Self {
         crate::terminal::complain(format!("api: {}", reason.as_ref()));
         Self::message(StatusCode::INTERNAL_SERVER_ERROR, "500 Internal Server Error")
+    }
+
+    /// The status.
+    #[cfg(test)]
+    pub const fn status(&self) -> StatusCode {
+        self.status
     }
 }
 
@@ -85,6 +107,11 @@ mod tests {
     fn refusals_have_the_documented_shapes() {
         let body = |failure: Failure| failure.body;
         assert_eq!(body(Failure::unauthorized()), json!({"message": "401 Unauthorized"}));
+        assert_eq!(body(Failure::not_found("Project")), json!({"message": "404 Project Not Found"}));
+        assert_eq!(body(Failure::not_found("")), json!({"message": "404 Not Found"}));
+        let taken = Failure::validation("path", &["has already been taken"]);
+        assert_eq!(taken.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(body(taken), json!({"message": {"path": ["has already been taken"]}}));
         assert_eq!(body(Failure::insufficient_scope(&["api", "read_api"]))["scope"], "api read_api");
     }
 }

@@ -14,7 +14,7 @@ fn version_of(api: &Api) -> String {
 
 /// Eleven digits, as a commit of GitLab's would have. There is none, so the version makes them.
 fn revision(version: &str) -> String {
-    super::hex(&Sha256::digest(version.as_bytes())).chars().take(11).collect()
+    crate::hex(&Sha256::digest(version.as_bytes())).chars().take(11).collect()
 }
 
 /// `GET /version`

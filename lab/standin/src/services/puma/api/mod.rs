@@ -2,10 +2,24 @@
 //! GitLab's documentation gives. What isn't here answers 404, as an unknown endpoint does.
 
 mod auth;
+mod ci;
+mod deploy_keys;
 mod failure;
 mod graphql;
+mod groups;
 mod instance;
+mod issues;
+mod lookup;
+mod merge_requests;
+mod names;
+mod packages;
+mod page;
+mod params;
 mod personal_access_tokens;
+mod projects;
+mod repository;
+mod stored;
+mod uploads;
 
 pub use failure::Failure;
 
@@ -18,6 +32,8 @@ use axum::routing::{get, post};
 
 use crate::config::Config;
 use crate::database::Pool;
+use crate::database::projects::Project;
+use crate::repositories::Repositories;
 
 /// What every endpoint has at hand.
 #[derive(Clone)]
@@ -26,6 +42,17 @@ pub struct Api {
     pub config: Arc<Config>,
     /// Connections to the database.
     pub pool: Pool,
+}
+
+impl Api {
+    /// The Gitaly that has a project's repository.
+    fn storage(&self, project: &Project) -> Result<Repositories<'_>, Failure> {
+        let name = &project.repository_storage;
+        let found = self.config.application.storages.get_key_value(name);
+        let (name, storage) = found
+            .ok_or_else(|| Failure::internal(format!("no Gitaly is configured for storage `{name}`")))?;
+        Ok(Repositories::of(name, storage))
+    }
 }
 
 /// The endpoints.
@@ -37,6 +64,15 @@ pub fn router(config: Arc<Config>) -> Router {
         .route("/metadata", get(instance::metadata))
         .route("/user", get(instance::user))
         .merge(personal_access_tokens::routes())
+        .merge(groups::routes())
+        .merge(projects::routes())
+        .merge(deploy_keys::routes())
+        .merge(uploads::routes())
+        .merge(packages::routes())
+        .merge(issues::routes())
+        .merge(merge_requests::routes())
+        .merge(repository::routes())
+        .merge(ci::routes())
         .fallback(async || unknown())
         .method_not_allowed_fallback(async || {
             Failure::error(StatusCode::METHOD_NOT_ALLOWED, "405 Not Allowed")
@@ -50,13 +86,4 @@ pub fn router(config: Arc<Config>) -> Router {
 
 fn unknown() -> Failure {
     Failure::error(StatusCode::NOT_FOUND, "404 Not Found")
-}
-
-/// Bytes as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

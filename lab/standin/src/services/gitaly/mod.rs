@@ -1,18 +1,25 @@
-//! Gitaly: answers for its storages to who knows the token. The real one speaks gRPC; this one speaks plain
-//! HTTP on the same socket, because only the stand-in's own Rails asks it.
+//! Gitaly: answers for its storages, and for the repositories in them, to who knows the token. The real one
+//! speaks gRPC; this one speaks plain HTTP on the same socket, because only the stand-in's own processes ask it.
+//! Whatever touches a repository is git itself.
 
-use std::path::Path;
+mod git;
+mod repositories;
+mod smart_http;
+mod ssh;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path as Segment, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 
-use super::{Error, listen};
+use super::listen;
 use crate::config;
+use crate::services::Error;
 use crate::site::Gitaly;
 
 const METADATA: &str = ".gitaly-metadata";
@@ -23,10 +30,7 @@ pub async fn run() -> Result<(), Error> {
     for storage in &gitaly.storage {
         claim(&storage.path)?;
     }
-    let app = Router::new()
-        .route("/storages/{name}", get(storage))
-        .layer(from_fn_with_state(Arc::clone(&gitaly), authenticate))
-        .with_state(Arc::clone(&gitaly));
+    let app = router(&gitaly);
     let socket = listen::unix(&gitaly.socket_path)?;
     let stopped = |error: std::io::Error| Error::Stopped(error.to_string());
     let on_port = async {
@@ -40,6 +44,46 @@ pub async fn run() -> Result<(), Error> {
         end = on_port => end,
         () = listen::told_to_stop() => Ok(()),
     }
+}
+
+fn router(gitaly: &Arc<Gitaly>) -> Router {
+    Router::new()
+        .route("/storages/{name}", get(storage))
+        .route("/storages/{name}/repositories", post(repositories::create).delete(repositories::delete))
+        .route("/storages/{name}/refs", get(repositories::refs))
+        .route("/storages/{name}/commit", get(repositories::commit))
+        .route("/storages/{name}/head", post(repositories::head))
+        .route("/storages/{name}/merge", post(repositories::merge))
+        .route("/storages/{name}/mergeable", post(repositories::mergeable))
+        .route("/storages/{name}/http/{*endpoint}", get(smart_http::serve).post(smart_http::serve))
+        .route("/storages/{name}/ssh", post(ssh::serve))
+        .layer(from_fn_with_state(Arc::clone(gitaly), authenticate))
+        .with_state(Arc::clone(gitaly))
+}
+
+/// Why something isn't done, with the status that says it.
+#[derive(Debug)]
+struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, self.1).into_response()
+    }
+}
+
+type Answer = Result<Response, Refusal>;
+
+/// The directory of a repository, whether it is there or not.
+fn place(gitaly: &Gitaly, storage: &str, path: &str) -> Result<PathBuf, Refusal> {
+    let Some(storage) = gitaly.storage.iter().find(|one| one.name == storage) else {
+        return Err(unknown_storage(storage));
+    };
+    git::directory(&storage.path, path)
+        .ok_or_else(|| Refusal(StatusCode::BAD_REQUEST, format!("`{path}` is no path of a repository")))
+}
+
+fn unknown_storage(name: &str) -> Refusal {
+    Refusal(StatusCode::NOT_FOUND, format!("storage name \"{name}\" is not known to this Gitaly"))
 }
 
 /// Writes the storage's metadata, as Gitaly does when it starts.
@@ -68,8 +112,7 @@ fn known(given: Option<&str>, token: &str) -> bool {
 
 async fn storage(State(gitaly): State<Arc<Gitaly>>, Segment(name): Segment<String>) -> Response {
     let Some(storage) = gitaly.storage.iter().find(|storage| storage.name == name) else {
-        let reason = format!("storage name \"{name}\" is not known to this Gitaly");
-        return (StatusCode::NOT_FOUND, reason).into_response();
+        return unknown_storage(&name).into_response();
     };
     if Path::new(&storage.path).join(METADATA).is_file() {
         "ok".into_response()

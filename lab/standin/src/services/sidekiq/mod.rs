@@ -1,8 +1,13 @@
 //! Sidekiq: takes jobs from Redis as Sidekiq keeps them, registers itself as Sidekiq does, and answers
 //! health checks.
 //!
-//! It knows one worker, `Chaos::SleepWorker`, with which GitLab itself tries its queues. Any other class is
-//! an error of the job, which goes to the retry set with its reason, as a class that Ruby doesn't know.
+//! A class that it doesn't know is an error of the job, which goes to the retry set with its reason.
+
+mod authorized_keys;
+mod destroy;
+mod merge_requests;
+mod post_receive;
+mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,14 +21,20 @@ use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use self::workers::{Work, perform};
 use super::{Error, listen};
 use crate::config::Config;
+use crate::database::Pool;
 use crate::health;
 
 const QUEUES: [&str; 2] = ["queue:default", "queue:mailers"];
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const FORGOTTEN_AFTER: i64 = 60;
 const BETWEEN_LOOKS: f64 = 2.0;
+/// How often the jobs that failed are looked through for those whose time has come.
+const BETWEEN_RETRIES: Duration = Duration::from_secs(5);
+/// More jobs at a time would only wait for each other on a lab host.
+const MOST_AT_ONCE: u64 = 5;
 
 /// Works until it is told to stop; a Redis that is away makes it unready, not dead.
 pub async fn run() -> Result<(), Error> {
@@ -37,7 +48,11 @@ pub async fn run() -> Result<(), Error> {
     }
     let identity = format!("{}:{}:standin", hostname(), std::process::id());
     tasks.spawn(register(Arc::clone(&config), identity.clone(), Arc::clone(&ready)));
-    tasks.spawn(work(Arc::clone(&config)));
+    let hands = Work { pool: Pool::new(config.database.clone()), config: Arc::clone(&config) };
+    for _ in 0..config.application.sidekiq_concurrency.clamp(1, MOST_AT_ONCE) {
+        tasks.spawn(work(hands.clone()));
+    }
+    tasks.spawn(retry(Arc::clone(&config)));
     let ended = tokio::select! {
         Some(end) = tasks.join_next() => {
             let reason = end.map_err(|error| error.to_string()).and_then(|end| end);
@@ -115,9 +130,9 @@ async fn leave(config: &Config, identity: &str) {
     let _ = redis::pipe().srem("processes", identity).ignore().del(identity).exec_async(&mut redis).await;
 }
 
-async fn work(config: Arc<Config>) -> Result<(), String> {
+async fn work(hands: Work) -> Result<(), String> {
     loop {
-        if let Err(reason) = take(&config).await {
+        if let Err(reason) = take(&hands).await {
             crate::terminal::complain(format!("queues: {reason}"));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -125,16 +140,17 @@ async fn work(config: Arc<Config>) -> Result<(), String> {
 }
 
 /// Takes jobs over one connection for as long as it holds.
-async fn take(config: &Config) -> Result<(), String> {
+async fn take(hands: &Work) -> Result<(), String> {
     let explain = |error: redis::RedisError| error.to_string();
-    let mut redis = connect(config).await?;
+    let mut redis = connect(&hands.config).await?;
     redis.set_response_timeout(Duration::from_secs(10));
     loop {
         let job: Option<(String, String)> = redis.brpop(&QUEUES, BETWEEN_LOOKS).await.map_err(explain)?;
         let Some((_, payload)) = job else { continue };
-        let counter = match perform(&payload).await {
+        let counter = match perform(hands, &payload).await {
             Ok(()) => "stat:processed",
             Err(reason) => {
+                crate::terminal::complain(format!("job: {reason}"));
                 let retry = retried(&payload, &reason);
                 let _: () = redis.zadd("retry", retry, now() + 30.0).await.map_err(explain)?;
                 "stat:failed"
@@ -144,15 +160,33 @@ async fn take(config: &Config) -> Result<(), String> {
     }
 }
 
-async fn perform(payload: &str) -> Result<(), String> {
-    let job: Value = serde_json::from_str(payload).map_err(|error| format!("JSON::ParserError: {error}"))?;
-    let class = job["class"].as_str().unwrap_or_default();
-    if class != "Chaos::SleepWorker" {
-        return Err(format!("NameError: uninitialized constant {class} ({})", crate::paths::NOTICE));
+/// Brings jobs back to their queue when their time has come; after the fifth failure they are left where they
+/// can be looked at.
+async fn retry(config: Arc<Config>) -> Result<(), String> {
+    loop {
+        if let Err(reason) = bring_back(&config).await {
+            crate::terminal::complain(format!("retries: {reason}"));
+        }
+        tokio::time::sleep(BETWEEN_RETRIES).await;
     }
-    let seconds = job["args"][0].as_f64().unwrap_or_default().clamp(0.0, 60.0);
-    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}
+
+async fn bring_back(config: &Config) -> Result<(), String> {
+    let explain = |error: redis::RedisError| error.to_string();
+    let mut redis = connect(config).await?;
+    let due: Vec<String> = redis.zrangebyscore("retry", "-inf", now()).await.map_err(explain)?;
+    for job in due.into_iter().filter(|job| !spent(job)) {
+        // Only who takes it out of the set may put it into the queue.
+        if redis.zrem::<_, _, u64>("retry", &job).await.map_err(explain)? == 1 {
+            let _: () = redis.lpush(QUEUES[0], job).await.map_err(explain)?;
+        }
+    }
     Ok(())
+}
+
+fn spent(job: &str) -> bool {
+    let job: Value = serde_json::from_str(job).unwrap_or_default();
+    job["retry_count"].as_u64().is_none_or(|count| count >= 5)
 }
 
 fn retried(payload: &str, reason: &str) -> String {
@@ -183,10 +217,10 @@ mod tests {
         assert_eq!(again["retry_count"], 1);
     }
 
-    #[tokio::test]
-    async fn one_worker_is_known() {
-        assert!(perform(r#"{"class":"Chaos::SleepWorker","args":[0]}"#).await.is_ok());
-        assert!(perform(r#"{"class":"EmailsOnPushWorker","args":[]}"#).await.is_err());
-        assert!(perform("garbage").await.is_err());
+    #[test]
+    fn a_job_is_not_tried_for_ever() {
+        assert!(!spent(r#"{"class":"X","retry_count":0}"#));
+        assert!(spent(r#"{"class":"X","retry_count":5}"#));
+        assert!(spent("garbage"));
     }
 }
