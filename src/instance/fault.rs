@@ -68,10 +68,11 @@ impl Fault {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
             io::ErrorKind::TimedOut => Self::Silent(given),
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::UnexpectedEof => Self::Cut(error.to_string()),
+            // The TLS library's own words speak of its manual, and not of what happened.
+            io::ErrorKind::UnexpectedEof => Self::Cut("it ended before the answer was whole".into()),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+                Self::Cut(error.to_string())
+            }
             _ => Self::Unreachable(error.to_string()),
         }
     }

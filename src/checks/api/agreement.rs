@@ -35,13 +35,22 @@ pub(super) enum Reference {
 }
 
 impl Reference {
-    pub(super) fn of(wanted: Option<&WantedVersion>, version: Option<&Seen>) -> Self {
-        let said = version.and_then(|seen| seen.answer.as_ref().ok());
-        match (wanted, said) {
-            (Some(wanted), _) => Self::Spec(wanted.clone()),
-            (None, Some(said)) => Self::Version(said.version.clone()),
-            (None, None) => Self::Unknown,
+    /// For the version itself: what the spec says. Where nobody said, any version will do.
+    pub(super) fn of_version(wanted: Option<&WantedVersion>, version: Option<&Seen>) -> Self {
+        wanted.map_or_else(|| Self::said(version), |wanted| Self::Spec(wanted.clone()))
+    }
+
+    /// For what has to agree with the version: a wrong one is told once, by the version itself.
+    pub(super) fn of_others(wanted: Option<&WantedVersion>, version: Option<&Seen>) -> Self {
+        match (Self::said(version), wanted) {
+            (Self::Unknown, Some(wanted)) => Self::Spec(wanted.clone()),
+            (said, _) => said,
         }
+    }
+
+    fn said(version: Option<&Seen>) -> Self {
+        let said = version.and_then(|seen| seen.answer.as_ref().ok());
+        said.map_or(Self::Unknown, |said| Self::Version(said.version.clone()))
     }
 
     pub(super) fn judge(&self, seen: Seen) -> Finding {

@@ -57,7 +57,8 @@ pub(in crate::checks) fn text<'a>(answer: &'a Value, name: &str, asked: &str) ->
     answer.get(name).and_then(Value::as_str).ok_or_else(|| lacks(asked, name))
 }
 
-fn lacks(asked: &str, name: &str) -> Miss {
+/// An answer that is JSON and not what was asked for.
+pub(super) fn lacks(asked: &str, name: &str) -> Miss {
     Miss::fail(
         format!("{asked}: an answer without `{name}`"),
         "see whether GitLab answers at this address, or another server in its place",

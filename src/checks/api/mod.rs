@@ -62,12 +62,15 @@ pub(super) async fn check(target: &Target, options: &Options, instance: Result<&
         when(options.asks(Check::Metadata), metadata::ask(asked.clone(), patience)),
         when(options.asks(Check::Graphql), graphql::ask(asked, patience)),
     );
-    let reference = agreement::Reference::of(target.wanted.as_ref(), version.as_ref());
-    let findings = [Some(finding)]
-        .into_iter()
-        .chain([version, metadata, graphql].map(|seen| seen.map(|seen| reference.judge(seen))))
-        .flatten()
-        .collect();
+    let wanted = target.wanted.as_ref();
+    let own = agreement::Reference::of_version(wanted, version.as_ref());
+    let others = agreement::Reference::of_others(wanted, version.as_ref());
+    let judged = [
+        version.map(|seen| own.judge(seen)),
+        metadata.map(|seen| others.judge(seen)),
+        graphql.map(|seen| others.judge(seen)),
+    ];
+    let findings = [Some(finding)].into_iter().chain(judged).flatten().collect();
     Asked { findings, identity, foreign }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::ask::{Api, text};
+use super::ask::{Api, lacks, text};
 use super::words::{refused, said, unanswered};
 use super::{Obstacle, limits};
 use crate::checks::catalogue::{Check, Level};
@@ -104,8 +104,8 @@ fn remedy(enough: &[&str]) -> String {
 }
 
 async fn judge(api: &Api<'_>, token: &Value, enough: &[&str]) -> Result<(String, Identity), Miss> {
-    let scopes: Vec<&str> =
-        token["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let scopes = token["scopes"].as_array().ok_or_else(|| lacks(&format!("GET /api/v4/{SELF}"), "scopes"))?;
+    let scopes: Vec<&str> = scopes.iter().filter_map(Value::as_str).collect();
     if token["active"] == false || token["revoked"] == true {
         return Err(Miss::fail("200, but the token says that it is not active", "make a new token"));
     }

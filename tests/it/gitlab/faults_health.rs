@@ -41,7 +41,7 @@ async fn faults_of_the_way_and_of_the_first_page() {
             .skips(&[Check::SignIn, Check::Standin, Check::ReadinessOutside]),
         case("plain HTTP by the URL", |_| {})
             .at(Site { name: "localhost", certificate: Certificate::None, ..Site::default() })
-            .skips(&[Check::Tls]),
+            .warns(&[Check::Tls]),
         sign_in("the sign-in page is missing", Fault::Status(404)),
         sign_in("the sign-in page fails", Fault::Status(500)),
         sign_in("nothing behind NGINX answers", Fault::Status(502)),

@@ -2,6 +2,7 @@
 
 mod fake;
 mod fake_itself;
+mod faults_api;
 mod faults_health;
 mod healthy;
 mod table;

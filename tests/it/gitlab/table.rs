@@ -14,7 +14,7 @@ const AT_ONCE: usize = 8;
 
 /// One row.
 pub struct Case {
-    pub name: &'static str,
+    pub name: String,
     site: Site,
     arrange: Box<dyn Fn(&mut Trial) + Send>,
     not_pass: BTreeMap<&'static str, Status>,
@@ -22,9 +22,9 @@ pub struct Case {
 
 impl Case {
     /// A fault that is arranged before a verification begins.
-    pub fn new(name: &'static str, arrange: impl Fn(&mut Trial) + Send + 'static) -> Self {
+    pub fn new(name: impl Into<String>, arrange: impl Fn(&mut Trial) + Send + 'static) -> Self {
         let site = Site { name: "localhost", ..Site::default() };
-        Self { name, site, arrange: Box::new(arrange), not_pass: BTreeMap::new() }
+        Self { name: name.into(), site, arrange: Box::new(arrange), not_pass: BTreeMap::new() }
     }
 
     pub fn at(mut self, site: Site) -> Self {
@@ -42,6 +42,10 @@ impl Case {
         self.ends(checks, Status::Skip)
     }
 
+    pub fn warns(self, checks: &[Check]) -> Self {
+        self.ends(checks, Status::Warn)
+    }
+
     fn ends(mut self, checks: &[Check], status: Status) -> Self {
         self.not_pass.extend(checks.iter().map(|check| (check.name(), status)));
         self
@@ -54,7 +58,7 @@ impl Case {
         let seen: BTreeMap<&str, Status> = not_passed(&verdict);
         let wanted = self.skips(base);
         let complaint = (seen != wanted.not_pass).then(|| {
-            let (name, expected) = (wanted.name, &wanted.not_pass);
+            let (name, expected) = (&wanted.name, &wanted.not_pass);
             format!("{name}\n  wanted {expected:?}\n  saw    {seen:?}\n{}", words(&verdict))
         });
         Tried { name: wanted.name, complaint, verdict }
@@ -63,7 +67,7 @@ impl Case {
 
 /// How a row went.
 struct Tried {
-    name: &'static str,
+    name: String,
     complaint: Option<String>,
     verdict: Verdict,
 }

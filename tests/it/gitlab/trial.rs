@@ -76,6 +76,12 @@ impl Trial {
         }
     }
 
+    /// With this token instead of a good one.
+    pub fn with_token(&mut self, token: String) {
+        self.target.token = Ok(SecretString::from(token.as_str()));
+        self.token = token;
+    }
+
     pub fn only(mut self, checks: &[Check]) -> Self {
         self.options.only = Some(checks.iter().copied().collect::<BTreeSet<_>>());
         self
