@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what a node is now: package, files, services, stamp and data disks. It changes nothing."""
+"""Reads what a node is now: package, files, services, stamp, disks, certificate and clock. It changes nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ DOCUMENTATION = r"""
 module: node_state
 short_description: Read what a GitLab node is now
 description:
-  - Reads package, configuration hashes, services, the stamp that refarch wrote last, data disks, OS and size of a node.
+  - Reads package, configuration hashes, services, the stamp that refarch wrote last, data disks, free space, the
+    certificate that the node serves, its clock, OS and size.
   - It changes nothing, starts no service program and works on a node that has nothing installed.
   - The marker of a data disk that is not mounted is read through a read-only mount, without replay of the journal,
     in a mount namespace that ends with the program that made it.
@@ -45,12 +46,15 @@ state:
   type: dict
 """
 
+import ctypes
 import hashlib
 import json
 import os
 import platform
 import re
+import ssl
 import stat
+import struct
 import subprocess
 import time
 
@@ -62,6 +66,14 @@ MARKER = ".refarch.json"
 MARKER_FIELDS = {"deployment": str, "suffix": str, "component": str, "uuid": str, "built": bool}
 # The second of 1970-01-01 in the TAI64 labels that runit writes.
 TAI64_EPOCH = 2**62 + 10
+# Where GitLab writes: its own data, and the logs. Full, each of them stops it.
+PLACES = ("/", "/var/opt/gitlab", "/var/log")
+# The package's own, which is there wherever GitLab is installed, and the system's.
+OPENSSL = ("/opt/gitlab/embedded/bin/openssl", "openssl")
+# adjtimex(2): the fields up to the status, the size of the whole, and the bit that says that nobody keeps the clock right.
+TIMEX = "@Illlli"
+TIMEX_SIZE = 208
+STA_UNSYNC = 0x0040
 # Debian's names, because a package is named by them.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -259,6 +271,76 @@ def read_disk(disk):
     return state
 
 
+def space_of(place):
+    """How much the file system behind a folder holds and has left for everyone; None where there is no such folder."""
+    try:
+        found = os.statvfs(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+    return {"size_bytes": size, "free_bytes": free, "inodes": found.f_files, "free_inodes": found.f_favail}
+
+
+def read_space(places=PLACES):
+    """The file systems behind the folders, each once, under the first folder that leads to it."""
+    found, seen = [], set()
+    for place in places:
+        space = space_of(place)
+        if space is None:
+            continue
+        device = os.stat(place).st_dev
+        if device not in seen:
+            seen.add(device)
+            found.append({"place": place, **space})
+    return found
+
+
+def parse_end(text):
+    """Seconds since 1970 at which a certificate ends, from openssl's `notAfter=Dec 25 00:00:00 2027 GMT`."""
+    name, _, end = text.strip().partition("=")
+    try:
+        return ssl.cert_time_to_seconds(end) if name == "notAfter" else None
+    except ValueError:
+        return None
+
+
+def read_certificate(path, programs=OPENSSL):
+    """When the node's certificate ends; None where there is no file.
+
+    The certificate itself stays on the node: its public key is a part of the private one, so that whoever hides that
+    one in what is said would hide pieces of the certificate.
+    """
+    if not os.path.exists(path):
+        return None
+    for program in programs:
+        try:
+            rc, out, _ = run(program, "x509", "-in", path, "-noout", "-enddate")
+        except FileNotFoundError:
+            continue
+        return {"not_after_s": parse_end(out) if rc == 0 else None}
+    raise Unreadable("there is no `openssl` to read the certificate with")
+
+
+def parse_timex(record):
+    """Whether the kernel says that somebody keeps the clock right."""
+    return not struct.unpack_from(TIMEX, record)[5] & STA_UNSYNC
+
+
+def read_synchronized():
+    """The same, asked of the kernel; None where it doesn't tell, as in a host that shares its machine's clock."""
+    record = ctypes.create_string_buffer(TIMEX_SIZE)
+    try:
+        answer = ctypes.CDLL(None).adjtimex(record)
+    except (AttributeError, OSError):
+        return None
+    return None if answer < 0 else parse_timex(record.raw)
+
+
+def read_clock():
+    """Seconds since 1970 as the node counts them."""
+    return {"epoch_s": time.time(), "synchronized": read_synchronized()}
+
+
 def parse_os_release(text):
     """ID and VERSION_ID; a rolling release has no version."""
     found = {}
@@ -291,7 +373,7 @@ def read_memory():
 
 def read_state(package, certificate, disks):
     return {
-        "version": 1,
+        "version": 2,
         "package": read_package(package),
         "files": read_files(certificate),
         "services": read_services(),
@@ -300,6 +382,10 @@ def read_state(package, certificate, disks):
         "os": read_os(),
         "memory_gb": read_memory(),
         "vcpu": os.cpu_count(),
+        "space": read_space(),
+        "certificate": read_certificate(certificate) if certificate else None,
+        # Last, because the one who asks takes the middle between asking and answer for the moment of reading.
+        "clock": read_clock(),
     }
 
 

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Failure;
+use super::{Failure, Told};
 use crate::events::{Kind, NodeStatus, Sender, TaskStatus};
 use crate::process::{Observer, Source};
 
@@ -16,6 +17,7 @@ struct Line {
     v: u64,
     #[serde(rename = "type")]
     kind: String,
+    time: Option<Timestamp>,
     play: String,
     task: String,
     host: String,
@@ -37,7 +39,7 @@ pub(super) struct Watcher {
     /// What failed and was neither ignored nor, yet, rescued.
     failed: Vec<Failure>,
     /// What `node_state` found, by node.
-    pub states: BTreeMap<String, Value>,
+    pub states: BTreeMap<String, Told>,
     /// Tasks that a node is at.
     at_work: BTreeSet<String>,
 }
@@ -78,7 +80,10 @@ impl Watcher {
         self.at_work.remove(&at(&line));
         let status = if line.ignored { TaskStatus::Ignored } else { status };
         if let Some(state) = line.state {
-            self.states.insert(line.host.clone(), state);
+            let until = line.time.unwrap_or_else(Timestamp::now);
+            let took = SignedDuration::try_from_secs_f64(line.duration_s).unwrap_or_default();
+            let told = Told { state, from: until.checked_sub(took).unwrap_or(until), until };
+            self.states.insert(line.host.clone(), told);
         }
         if matches!(status, TaskStatus::Failed | TaskStatus::Unreachable) {
             self.failed.push(Failure {
@@ -190,8 +195,11 @@ mod tests {
 
     #[test]
     fn keeps_the_state_of_each_node() {
-        let line = r#"{"v":1,"type":"host_ok","task":"t","host":"a","state":{"version":1}}"#;
-        assert_eq!(watcher(&[line]).states["a"]["version"], 1);
+        let line = r#"{"v":1,"time":"2026-11-23T12:00:02.500Z","type":"host_ok","task":"t","host":"a","duration_s":1.5,"state":{"version":1}}"#;
+        let told = &watcher(&[line]).states["a"];
+        assert_eq!(told.state["version"], 1);
+        assert_eq!(told.from.to_string(), "2026-11-23T12:00:01Z");
+        assert_eq!(told.until.to_string(), "2026-11-23T12:00:02.5Z");
     }
 
     #[test]

@@ -11,5 +11,5 @@ mod venv;
 
 pub use client::{Client, Options, Playbook};
 pub use error::Error;
-pub use outcome::{Failure, Outcome};
+pub use outcome::{Failure, Outcome, Told};
 pub use venv::{Installed, install, is_current, programs};

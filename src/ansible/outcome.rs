@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Error;
@@ -23,6 +24,17 @@ pub struct Failure {
     pub unreachable: bool,
 }
 
+/// What the module `node_state` found on a node, and when by this machine's clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// What it found.
+    pub state: Value,
+    /// When the node was asked.
+    pub from: Timestamp,
+    /// When its answer was there.
+    pub until: Timestamp,
+}
+
 /// What came of a playbook that ran to its end, with or without failures.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -31,7 +43,7 @@ pub struct Outcome {
     /// What failed where, for the nodes that the counts call failed or unreachable.
     pub failures: Vec<Failure>,
     /// What the module `node_state` found, by node.
-    pub states: BTreeMap<String, Value>,
+    pub states: BTreeMap<String, Told>,
     pub(super) command: String,
     pub(super) tail: Vec<String>,
     pub(super) log: Utf8PathBuf,

@@ -30,6 +30,18 @@ impl Component {
         }
     }
 
+    /// The services without which a node can't do what it is for, as `gitlab-ctl` names them.
+    ///
+    /// Source: <https://docs.gitlab.com/omnibus/maintenance/> "Get service status" (read 2026-11).
+    #[must_use]
+    pub const fn services(self) -> &'static [&'static str] {
+        match self {
+            Self::AllInOne => {
+                &["gitaly", "gitlab-workhorse", "nginx", "postgresql", "puma", "redis", "sidekiq"]
+            }
+        }
+    }
+
     /// Where the data disk is mounted, for components that keep data.
     ///
     /// The Linux package keeps repositories, database and uploads under `/var/opt/gitlab`.

@@ -77,6 +77,18 @@ pub enum Check {
     Readiness,
     /// Does a node have the size that the architecture gives it?
     Size,
+    /// Does every service of a node run?
+    Services,
+    /// Is the package of the spec installed on a node?
+    PackageInstalled,
+    /// Are gitlab.rb and the secrets on a node those that were delivered?
+    Configuration,
+    /// Is there room on a node's disks?
+    DiskSpace,
+    /// Is the certificate on a node the delivered one, and does it last?
+    Certificate,
+    /// Does a node's clock stand right?
+    Clock,
     /// Whose token asks, and may it?
     Token,
     /// Is it the version and the edition that were wanted?
@@ -89,7 +101,7 @@ pub enum Check {
 
 impl Check {
     /// All checks, in the order of reports.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::Dns,
         Self::Tcp,
         Self::Tls,
@@ -100,6 +112,12 @@ impl Check {
         Self::Liveness,
         Self::Readiness,
         Self::Size,
+        Self::Services,
+        Self::PackageInstalled,
+        Self::Configuration,
+        Self::DiskSpace,
+        Self::Certificate,
+        Self::Clock,
         Self::Token,
         Self::Version,
         Self::Metadata,
@@ -120,6 +138,12 @@ impl Check {
             Self::Liveness => "liveness",
             Self::Readiness => "readiness",
             Self::Size => "size",
+            Self::Services => "services",
+            Self::PackageInstalled => "package_installed",
+            Self::Configuration => "configuration",
+            Self::DiskSpace => "disk_space",
+            Self::Certificate => "certificate",
+            Self::Clock => "clock",
             Self::Token => "token",
             Self::Version => "version",
             Self::Metadata => "metadata",
@@ -138,7 +162,13 @@ impl Check {
             | Self::Health
             | Self::Liveness
             | Self::Readiness
-            | Self::Size => Level::Health,
+            | Self::Size
+            | Self::Services
+            | Self::PackageInstalled
+            | Self::Configuration
+            | Self::DiskSpace
+            | Self::Certificate
+            | Self::Clock => Level::Health,
             Self::Token | Self::Version | Self::Metadata | Self::Graphql => Level::Api,
         }
     }
@@ -146,7 +176,17 @@ impl Check {
     /// The checks without whose answer it is not asked, or says less.
     const fn after(self) -> &'static [Self] {
         match self {
-            Self::Dns | Self::Health | Self::Liveness | Self::Readiness | Self::Size => &[],
+            Self::Dns
+            | Self::Health
+            | Self::Liveness
+            | Self::Readiness
+            | Self::Size
+            | Self::Services
+            | Self::PackageInstalled
+            | Self::Configuration
+            | Self::DiskSpace
+            | Self::Certificate
+            | Self::Clock => &[],
             Self::Tcp => &[Self::Dns],
             Self::Tls => &[Self::Tcp],
             Self::SignIn | Self::ReadinessOutside | Self::Token => &[Self::Tls],
@@ -163,6 +203,20 @@ impl Check {
         self == other || self.after().iter().any(|check| check.needs(other))
     }
 
+    /// Whether it judges what was gathered of the nodes before.
+    #[must_use]
+    pub const fn needs_facts(self) -> bool {
+        matches!(
+            self,
+            Self::Services
+                | Self::PackageInstalled
+                | Self::Configuration
+                | Self::DiskSpace
+                | Self::Certificate
+                | Self::Clock
+        )
+    }
+
     /// Why its answer matters.
     #[must_use]
     pub const fn why(self) -> &'static str {
@@ -177,6 +231,20 @@ impl Check {
             Self::Liveness => "a Puma that is not alive has to be restarted before anything else helps",
             Self::Readiness => "GitLab works only as well as the database, Redis and Gitaly behind it",
             Self::Size => "a node smaller than its architecture says fails under load, not now",
+            Self::Services => "a page may come while a service that is down loses mails, jobs or backups",
+            Self::PackageInstalled => "nodes of different versions corrupt what they share",
+            Self::Configuration => {
+                "what was changed by hand is undone by the next `refarch up`, or breaks it"
+            }
+            Self::DiskSpace => {
+                "a full disk stops PostgreSQL and Gitaly, and is the one fault that restarts don't heal"
+            }
+            Self::Certificate => {
+                "what a node serves after its next restart is what lies there, not what it shows now"
+            }
+            Self::Clock => {
+                "the services sign their requests with the time, and two-factor codes last 30 seconds"
+            }
             Self::Token => {
                 "everything that is asked from here on is asked with this token and this user's rights"
             }

@@ -10,6 +10,7 @@ mod dns;
 mod group;
 mod node;
 mod node_health;
+mod node_state;
 mod page;
 mod question;
 mod readiness;
@@ -26,6 +27,7 @@ mod verify;
 
 pub use catalogue::{Check, Level, UnknownCheck, UnknownLevel};
 pub use group::{GroupName, NoGroupName};
+pub use node_state::{NodeFacts, Offset};
 pub use question::Patience;
 pub use target::{Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, WantedVersion};
 pub use verdict::{Counts, Outcome, Verdict};

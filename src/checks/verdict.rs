@@ -63,6 +63,14 @@ impl Verdict {
         if self.unproven().is_empty() { Outcome::Pass } else { Outcome::Unproven }
     }
 
+    /// What the findings of this level and those before it come to, whatever was looked at besides.
+    #[must_use]
+    pub fn outcome_up_to(&self, level: Level) -> Outcome {
+        let within = |finding: &&Finding| level_of(finding).is_none_or(|of| of <= level);
+        let findings = self.findings.iter().filter(within).cloned().collect();
+        Self { level, findings, ..self.clone() }.outcome()
+    }
+
     /// The levels that were to be looked at and of which no check could.
     #[must_use]
     pub fn unproven(&self) -> Vec<Level> {
@@ -160,6 +168,16 @@ mod tests {
         assert_eq!(verdict(Level::Health, &reach_only).unproven(), [Level::Health]);
         assert_eq!(verdict(Level::Reach, &reach_only).outcome(), Outcome::Pass);
         assert_eq!(verdict(Level::Reach, &[]).outcome(), Outcome::Unproven);
+    }
+
+    #[test]
+    fn a_level_is_judged_without_the_deeper_ones() {
+        let answers = [(Check::Tcp, Status::Pass), (Check::SignIn, Status::Fail)];
+        let both = verdict(Level::Health, &answers);
+        assert_eq!(both.outcome_up_to(Level::Reach), Outcome::Pass);
+        assert_eq!(both.outcome_up_to(Level::Health), Outcome::Fail);
+        let reach_only = verdict(Level::Reach, &answers[..1]);
+        assert_eq!(reach_only.outcome_up_to(Level::Health), Outcome::Unproven);
     }
 
     #[test]

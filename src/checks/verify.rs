@@ -12,7 +12,7 @@ use super::catalogue::Check;
 use super::node::{Reply, Unasked};
 use super::target::{NodeTarget, Options, Target};
 use super::verdict::Verdict;
-use super::{api, dns, node_health, readiness_outside, sign_in, size, ssh, standin, tcp, tls};
+use super::{api, dns, node_health, node_state, readiness_outside, sign_in, size, ssh, standin, tcp, tls};
 use crate::events::{Finding, Kind, Sender, Status};
 use crate::instance::{Instance, Trust, Untrusted};
 use crate::process::{Redactor, Runner};
@@ -70,6 +70,7 @@ async fn verify_with(
     let ((mut findings, sees_standin), of_nodes) =
         tokio::join!(Box::pin(ask_outside(target, options, desk)), ask_nodes(target, options, desk, run));
     findings.extend(of_nodes);
+    findings.extend(judge_facts(target, options, desk, started));
     findings.sort_by_key(|finding| (place(finding), finding.node.clone()));
     Verdict {
         deployment: target.deployment.clone(),
@@ -175,6 +176,13 @@ async fn ask_nodes(
     stream::iter(&target.nodes).map(one).buffer_unordered(NODES_AT_ONCE).concat().await
 }
 
+/// What is known of the nodes already has only to be judged.
+fn judge_facts(target: &Target, options: &Options, desk: &Desk<'_>, now: Timestamp) -> Vec<Finding> {
+    let asked = |finding: &Finding| place(finding).is_some_and(|check| options.asks(check));
+    let findings = target.nodes.iter().flat_map(|node| node_state::check(node, now));
+    findings.filter(asked).map(|finding| desk.say(finding)).collect()
+}
+
 fn place(finding: &Finding) -> Option<Check> {
     Check::ALL.into_iter().find(|check| check.name() == finding.check)
 }
@@ -231,6 +239,7 @@ pub(super) mod tests {
                 ca: Some("/etc/gitlab/ssl/ca.crt".into()),
             }),
             machine: Machine { vcpu: 8, memory_gb: 16.0, simulated: Some("for the test".into()) },
+            facts: Err("nobody asked".into()),
         }
     }
 
@@ -285,7 +294,8 @@ pub(super) mod tests {
         assert_eq!(names, asked.map(Check::name).collect::<Vec<_>>(), "{:#?}", verdict.findings);
         // Every page of this server is the sign-in page, so that readiness from outside is not what it should be.
         assert_eq!(status(&verdict, Check::ReadinessOutside), Status::Fail);
-        assert_eq!((verdict.counts().pass, verdict.counts().skip, verdict.standin), (8, 1, true));
+        // Its size is simulated, and nobody gathered the facts of the node.
+        assert_eq!((verdict.counts().pass, verdict.counts().skip, verdict.standin), (8, 7, true));
     }
 
     #[tokio::test]

@@ -44,6 +44,10 @@ pub struct Args {
     /// Only for a URL: ask this address, whatever DNS says and straight past any proxy.
     #[arg(long, value_name = "HOST:ADDRESS")]
     pub(super) resolve: Option<Resolve>,
+    /// At the end, take back the tokens that refarch made for the checks of this deployment. The next verification
+    /// that needs one makes another.
+    #[arg(long)]
+    revoke: bool,
     #[command(flatten)]
     pub(super) reports: Reports,
 }
@@ -74,6 +78,10 @@ impl Args {
         let done = run::verify(world, options).await?;
         let exit = done.verdict.as_ref().map_or(ExitCode::Ok, |it| self.reports.finish(it, &world.events));
         let text = done.verdict.as_ref().map(|verdict| report::verdict_text(verdict, session.style()));
+        if self.revoke {
+            let count = run::revoke(world).await?;
+            world.events.note(format!("tokens of refarch revoked: {count}"));
+        }
         Ok(Ending { exit, text: text.unwrap_or_default() })
     }
 

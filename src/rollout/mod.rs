@@ -9,7 +9,10 @@ mod state;
 
 pub use decide::{Decision, LostDisk, Question, Refusal, Rollout, Wanted, decide};
 pub use gitlab_secrets::{Difference, added_by_node, differences};
-pub use state::{DataDiskState, Files, Marker, NodeState, Os, Package, Service, ServiceState, Stamp};
+pub use state::{
+    CertificateState, Clock, DataDiskState, Files, Marker, NodeState, Os, Package, Service, ServiceState,
+    Space, Stamp,
+};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// One node as it was found. Hashes are SHA-256 in hex.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct NodeState {
-    /// The format; 1.
+    /// The format; 2.
     pub version: u32,
     /// The GitLab package.
     pub package: Package,
@@ -23,6 +23,12 @@ pub struct NodeState {
     pub memory_gb: f64,
     /// Processors as the kernel reports them.
     pub vcpu: u32,
+    /// The file systems that GitLab writes to, each once.
+    pub space: Vec<Space>,
+    /// The certificate that the node serves; `None` where there is none.
+    pub certificate: Option<CertificateState>,
+    /// The node's clock at the moment of reading.
+    pub clock: Clock,
 }
 
 /// The installed package.
@@ -54,6 +60,8 @@ pub struct Service {
     pub name: String,
     /// Whether it runs.
     pub state: ServiceState,
+    /// For how many seconds it has been so; `None` where runit keeps no record.
+    pub since_s: Option<u64>,
 }
 
 /// Whether a service runs.
@@ -114,6 +122,37 @@ pub struct Marker {
     /// Whether the deployment was built when it was written.
     #[serde(default)]
     pub built: bool,
+}
+
+/// What a file system holds and has left.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Space {
+    /// The first folder of GitLab's that leads to it.
+    pub place: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Bytes that anyone may still write.
+    pub free_bytes: u64,
+    /// How many files it can hold; 0 where it sets no such limit.
+    pub inodes: u64,
+    /// How many more files it can hold.
+    pub free_inodes: u64,
+}
+
+/// A certificate on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct CertificateState {
+    /// When it ends, in seconds since 1970; `None` where the file is no certificate.
+    pub not_after_s: Option<i64>,
+}
+
+/// A node's clock.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Clock {
+    /// Seconds since 1970 as the node counts them.
+    pub epoch_s: f64,
+    /// Whether the kernel says that somebody keeps it right; `None` where it doesn't tell.
+    pub synchronized: Option<bool>,
 }
 
 /// The operating system.

@@ -31,7 +31,7 @@ impl World {
             certificate: "d".into(),
         };
         let state = json!({
-            "version": 1,
+            "version": 2,
             "package": { "installed": "18.11.2-ee.0", "held": true },
             "files": { "gitlab_rb": "a", "refarch_secrets": "b", "gitlab_secrets": "c", "certificate": "d" },
             "services": [{ "name": "puma", "state": "run", "since_s": 12 }],
@@ -46,7 +46,8 @@ impl World {
                 "marker": { "version": 1, "deployment": "demo", "suffix": "abc123", "uuid": UUID, "built": true },
             }],
             "os": { "id": "debian", "version": "13", "architecture": "amd64" },
-            "memory_gb": 23.5, "vcpu": 2,
+            "memory_gb": 23.5, "vcpu": 2, "space": [], "certificate": null,
+            "clock": { "epoch_s": 1_795_435_200.5, "synchronized": null },
         });
         Self {
             wanted: BTreeMap::from([(node.clone(), wanted)]),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::nodes::{self, Gathered};
 use super::{Error, GivenUp, bind, losses, preflight::Tools, world::World, world::disk_key};
 use crate::ansible::Playbook;
 use crate::deployment::NodeName;
@@ -23,7 +24,7 @@ pub struct Decided {
     pub rollout: Rollout,
     /// The data that is gone, and was given up beforehand.
     pub given_up: Vec<GivenUp>,
-    states: BTreeMap<NodeName, NodeState>,
+    gathered: Gathered,
 }
 
 /// How a node's gitlab.rb would change, as a unified diff; secrets have names only.
@@ -41,23 +42,23 @@ pub async fn probe(
     tools: &Tools,
     wanted: &BTreeMap<NodeName, Wanted>,
 ) -> Result<Decided, Error> {
-    let states = states(world, tools).await?;
+    let gathered = nodes::ask_all(world, &tools.ansible).await?;
     let question = Question {
         deployment: &world.deployment,
         suffix: &world.secrets.suffix,
         wanted,
-        states: &states,
+        states: &gathered.states,
         known_disks: &world.known_disks(),
         accepted: &world.accepted,
     };
     let rollout = decide(question).map_err(|reasons| Error::Refused { reasons })?;
     let given_up: Vec<GivenUp> = rollout.given_up.iter().map(GivenUp::from).collect();
     losses::tell(world, &given_up);
-    Ok(Decided { rollout, given_up, states })
+    Ok(Decided { rollout, given_up, gathered })
 }
 
-/// Converges the nodes that need it, and takes what they made into the store.
-pub async fn converge(world: &mut World, tools: &Tools, decided: &Decided) -> Result<(), Error> {
+/// Converges the nodes that need it, and takes what they made into the store. Says what all nodes are then.
+pub async fn converge(world: &mut World, tools: &Tools, decided: Decided) -> Result<Gathered, Error> {
     for (node, decision) in &decided.rollout.decisions {
         match decision {
             Decision::LeaveAlone => world.events.send(Kind::PhaseSkipped {
@@ -71,14 +72,16 @@ pub async fn converge(world: &mut World, tools: &Tools, decided: &Decided) -> Re
     let nodes = decided.rollout.converged();
     if nodes.is_empty() {
         // A run that was killed after Ansible's work may not have come to taking over what it left.
-        return take_over(world, &decided.states).await;
+        take_over(world, &decided.gathered.states).await?;
+        return Ok(decided.gathered);
     }
     for node in &nodes {
-        deliver_shared_secrets(world, node, decided.states.get(node)).await?;
+        deliver_shared_secrets(world, node, decided.gathered.states.get(node)).await?;
     }
     tools.ansible.playbook(Playbook::new("site.yml").on(&nodes)).await?.success()?;
-    let states = states(world, tools).await?;
-    take_over(world, &states).await
+    let gathered = nodes::ask_all(world, &tools.ansible).await?;
+    take_over(world, &gathered.states).await?;
+    Ok(Gathered { just_configured: nodes.into_iter().collect(), ..gathered })
 }
 
 /// Takes into the store what the nodes made: keys of `gitlab-secrets.json`, and file systems.
@@ -101,18 +104,6 @@ pub async fn mark_built(world: &mut World, tools: &Tools) -> Result<(), Error> {
         disk.built = true;
     }
     Ok(world.secrets.save(&world.workdir)?)
-}
-
-async fn states(world: &World, tools: &Tools) -> Result<BTreeMap<NodeName, NodeState>, Error> {
-    let outcome = tools.ansible.playbook(Playbook::new("probe.yml")).await?.success()?;
-    let mut states = BTreeMap::new();
-    for node in world.deployment.nodes.keys() {
-        let Some(state) = outcome.states.get(node.as_str()) else { continue };
-        let state: NodeState = serde_json::from_value(state.clone())
-            .map_err(|error| Error::Outputs { why: format!("the state of {node}: {error}") })?;
-        states.insert(node.clone(), state);
-    }
-    Ok(states)
 }
 
 /// Puts `gitlab-secrets.json` where the role takes it from, if the node has none. If it has one, every key

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::confirm::{self, Consent};
 use super::phases::phase;
-use super::{Error, PhaseFailed, lab::Left, preflight, world::World};
+use super::{Error, PhaseFailed, infrastructure, lab::Left, preflight, prove, token, world::World};
 use crate::events::Phase;
 use crate::terraform::{self, PlanMode};
 use crate::workdir::Secrets;
@@ -45,6 +45,7 @@ pub async fn destroy(world: &mut World, consent: &Consent) -> Result<Destroyed, 
 
 async fn remove(world: &mut World, orphaned: bool) -> Result<Destroyed, Error> {
     if !orphaned && world.secrets_known {
+        let_go_of_token(world).await;
         match terraform_destroy(world).await {
             Err(error) if is_decided_by_the_sweep(&error) => {
                 let help = Some("what the lab's own records name is removed without it".to_owned());
@@ -67,6 +68,17 @@ async fn remove(world: &mut World, orphaned: bool) -> Result<Destroyed, Error> {
 /// Whether what Terraform could not remove may still be removed by the sweep, which says what stayed.
 const fn is_decided_by_the_sweep(error: &Error) -> bool {
     matches!(error, Error::Terraform(terraform::Error::Failed { .. }))
+}
+
+/// The instance goes in a moment, and with it its tokens: what can't be asked is told and holds nothing up.
+async fn let_go_of_token(world: &mut World) {
+    if world.secrets.token.is_none() {
+        return;
+    }
+    let outputs = async { infrastructure::outputs(&preflight::terraform(world).await?).await };
+    let bound = outputs.await.ok().flatten();
+    let instance = bound.and_then(|bound| prove::instance(world, &bound));
+    token::let_go(world, instance).await;
 }
 
 async fn terraform_destroy(world: &World) -> Result<(), Error> {

@@ -255,6 +255,20 @@ pub enum Error {
         /// Where it would be.
         path: Utf8PathBuf,
     },
+    /// The tokens of the checks could not be taken back.
+    #[error("the tokens of refarch on the instance could not be revoked: {why}")]
+    #[diagnostic(
+        code(refarch::run::not_revoked),
+        help(
+            "{remedy}. By hand: as `root`, Preferences, Personal access tokens, those named `refarch-verify-…`. Left alone they end within a day"
+        )
+    )]
+    NotRevoked {
+        /// What happened.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The user interrupted.
     #[error("interrupted")]
     #[diagnostic(
@@ -295,6 +309,7 @@ impl Error {
             | Self::OtherSecrets { .. }
             | Self::HostKey { .. }
             | Self::Declined => ExitCode::Refused,
+            Self::NotRevoked { .. } => ExitCode::LeftBehind,
             Self::NoSsh { .. } | Self::HungNode { .. } => ExitCode::AnsibleFailed,
             Self::NobodyToAsk { .. } | Self::NoDeployment { .. } | Self::NoSuchNode { .. } => ExitCode::Usage,
             Self::Interrupted => ExitCode::Interrupted,

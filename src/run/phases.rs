@@ -9,8 +9,9 @@ use secrecy::SecretString;
 use super::configure::{self, NodeDiff};
 use super::confirm::{self, Consent};
 use super::infrastructure::{self, Planned};
+use super::nodes::Gathered;
 use super::preflight::{self, Tools};
-use super::{Error, GivenUp, PhaseFailed, bind, host_keys, losses, prove, world::World};
+use super::{Error, GivenUp, PhaseFailed, bind, host_keys, losses, prove, token, world::World};
 use crate::checks::{Check, GroupName, Level, Outcome, Verdict};
 use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
@@ -165,14 +166,18 @@ pub async fn up(world: &mut World, options: &UpOptions) -> Result<Done, PhaseFai
     if let Some(done) = stop(Phase::Bind, Until::Bind) {
         return Ok(done);
     }
-    phase(world, Phase::Configure, async |world| configure(world, &tools, &bound, &wanted, &consent).await)
-        .await?;
+    let gathered = phase(world, Phase::Configure, async |world| {
+        configure(world, &tools, &bound, &wanted, &consent).await
+    })
+    .await?;
     if let Some(done) = stop(Phase::Configure, Until::Configure) {
         return Ok(done);
     }
     let asked = VerifyOptions::new(options.level.unwrap_or(usual));
-    let verdict =
-        phase(world, Phase::Verify, async |world| verify_phase(world, &tools, &bound, &asked).await).await?;
+    let verdict = phase(world, Phase::Verify, async |world| {
+        verify_phase(world, &tools, &bound, &asked, gathered).await
+    })
+    .await?;
     Ok(Done { verdict: Some(verdict), stopped_after: None })
 }
 
@@ -196,8 +201,13 @@ pub async fn plan(world: &mut World, accept_data_loss: &[String]) -> Result<Plan
 pub async fn verify(world: &mut World, options: &VerifyOptions) -> Result<Done, PhaseFailed> {
     let bound = phase(world, Phase::Preflight, existing).await?;
     let verdict =
-        phase(world, Phase::Verify, async |world| prove::verify(world, &bound, options).await).await?;
+        phase(world, Phase::Verify, async |world| prove::verify(world, &bound, options, None).await).await?;
     Ok(Done { verdict: Some(verdict), stopped_after: None })
+}
+
+/// Takes the tokens of refarch back from the instance. Says how many there were.
+pub async fn revoke(world: &mut World) -> Result<usize, PhaseFailed> {
+    phase(world, Phase::Verify, token::revoke).await
 }
 
 /// Writes the files that `up` would use into a folder of the user's.
@@ -275,7 +285,7 @@ async fn configure(
     bound: &Bound,
     wanted: &BTreeMap<NodeName, Wanted>,
     consent: &Consent,
-) -> Result<(), Error> {
+) -> Result<Gathered, Error> {
     let mut decided = configure::probe(world, tools, wanted).await?;
     let nodes = decided.rollout.converged();
     if !nodes.is_empty() {
@@ -289,7 +299,7 @@ async fn configure(
         // The inventory named the file systems that were expected.
         bind::bind(world, bound)?;
     }
-    configure::converge(world, tools, &decided).await
+    configure::converge(world, tools, decided).await
 }
 
 async fn verify_phase(
@@ -297,9 +307,11 @@ async fn verify_phase(
     tools: &Tools,
     bound: &Bound,
     options: &VerifyOptions,
+    gathered: Gathered,
 ) -> Result<Verdict, Error> {
-    let verdict = prove::verify(world, bound, options).await?;
-    if options.level >= Level::Health && verdict.outcome() == Outcome::Pass {
+    let verdict = prove::verify(world, bound, options, Some(gathered)).await?;
+    // What is healthy holds data from now on, whatever deeper checks found.
+    if verdict.outcome_up_to(Level::Health) == Outcome::Pass {
         configure::mark_built(world, tools).await?;
     }
     Ok(verdict)

@@ -67,7 +67,8 @@ pub async fn terraform(world: &World) -> Result<terraform::Client, Error> {
     Ok(terraform::Client::find(&world.runner, options).await?)
 }
 
-async fn ansible(world: &World) -> Result<ansible::Client, Error> {
+/// Ansible for the rendered tree.
+pub async fn ansible(world: &World) -> Result<ansible::Client, Error> {
     let options = ansible::Options { dir: world.workdir.ansible(), cache: world.runner.ambient().cache()? };
     Ok(ansible::Client::find(&world.runner, options).await?)
 }

@@ -1,23 +1,43 @@
 //! The verify phase: asks the deployment that came out, and keeps the verdict beside the run's log.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::{Error, VerifyOptions, losses, world::World};
+use super::nodes::{self, Gathered};
+use super::token::{self, Decided};
+use super::{Error, VerifyOptions, bind, losses, world::World};
 use crate::checks::{
-    self, Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, Verdict, WantedVersion,
+    self, Check, GroupName, Level, Machine, NodeFacts, NodeHealth, NodeTarget, Options, Proxy, SshAccess,
+    Target, Verdict, WantedVersion,
 };
 use crate::deployment::Node;
+use crate::instance::{Instance, Trust};
 use crate::render::Bound;
 use crate::report;
+use crate::rollout::Wanted;
 
-/// Asks what was asked for.
-pub async fn verify(world: &World, bound: &Bound, asked: &VerifyOptions) -> Result<Verdict, Error> {
-    let target = target(world, bound, asked)?;
+/// Asks what was asked for. `gathered` is what this run knows of the nodes since it last changed them; without it they
+/// are asked.
+pub async fn verify(
+    world: &mut World,
+    bound: &Bound,
+    asked: &VerifyOptions,
+    gathered: Option<Gathered>,
+) -> Result<Verdict, Error> {
     let options = Options {
         read_only: asked.read_only,
         only: asked.only.clone(),
         ..Options::new(asked.level, world.run.folder.join("scratch"), world.run.id.clone())
     };
+    let decided = decide_token(world, bound, asked, &options).await?;
+    let gather = async {
+        match gathered {
+            Some(gathered) => Ok(gathered),
+            None if asks(&options, Check::needs_facts) => nodes::ask_who_answers(world).await,
+            None => Ok(Gathered::default()),
+        }
+    };
+    let (token, gathered) = tokio::try_join!(token::registered(world, decided), gather)?;
+    let target = Target { token, group: asked.group.clone(), ..target(world, bound, &gathered)? };
     let verdict = checks::verify(&target, &options, &world.runner).await;
     let mut verdict = verdict.map_err(|checks::Interrupted| Error::Interrupted)?;
     verdict.findings.extend(losses::findings(world));
@@ -25,10 +45,49 @@ pub async fn verify(world: &World, bound: &Bound, asked: &VerifyOptions) -> Resu
     Ok(verdict)
 }
 
-fn target(world: &World, bound: &Bound, asked: &VerifyOptions) -> Result<Target, Error> {
+async fn decide_token(
+    world: &mut World,
+    bound: &Bound,
+    asked: &VerifyOptions,
+    options: &Options,
+) -> Result<Decided, Error> {
+    if let Some(token) = &asked.token {
+        return Ok(Decided::Kept(token.clone()));
+    }
+    if !asks(options, needs_token) {
+        return Ok(Decided::None("no check of this verification needs one".into()));
+    }
+    let instance = instance(world, bound);
+    token::decide(world, instance, !options.read_only).await
+}
+
+fn asks(options: &Options, which: fn(Check) -> bool) -> bool {
+    Check::ALL.into_iter().any(|check| which(check) && options.asks(check))
+}
+
+/// Whether a check uses the instance as somebody.
+fn needs_token(check: Check) -> bool {
+    check.level() > Level::Health
+}
+
+/// The instance at the deployment's own address; nothing where it can't be asked, which the checks tell better.
+pub(super) fn instance(world: &World, bound: &Bound) -> Option<Instance> {
+    let url = url(world).ok()?;
+    let address = bound.endpoints.external.address.parse::<IpAddr>().ok()?;
+    let trust = Trust::new(world.authority().ok()?.as_deref()).ok()?;
+    let socket = SocketAddr::new(address, world.deployment.gitlab.url.port_or_default());
+    Instance::new(url, &[socket], &trust).ok()
+}
+
+fn target(world: &World, bound: &Bound, gathered: &Gathered) -> Result<Target, Error> {
     let deployment = &world.deployment;
     let url = url(world)?;
-    let nodes = deployment.nodes.values().map(|node| node_target(world, node, &url)).collect();
+    let wanted = bind::wanted(world, bound)?;
+    let nodes = deployment.nodes.values().map(|node| NodeTarget {
+        facts: facts(world, node, gathered, wanted.get(&node.name)),
+        ..node_target(world, node, &url)
+    });
+    let nodes = nodes.collect();
     Ok(Target {
         deployment: Some(deployment.name.to_string()),
         url,
@@ -37,8 +96,8 @@ fn target(world: &World, bound: &Bound, asked: &VerifyOptions) -> Result<Target,
         nodes,
         standin: Some(deployment.gitlab.package.is_standin()),
         wanted: Some(WantedVersion { version: deployment.gitlab.version.to_string(), enterprise: true }),
-        token: asked.token.clone().ok_or_else(|| "this deployment has no token for checks yet".into()),
-        group: asked.group.clone(),
+        token: Err("nobody asked for one".into()),
+        group: GroupName::default(),
         ssh: ssh(world),
         proxy: Proxy::None,
     })
@@ -80,5 +139,28 @@ fn node_target(world: &World, node: &Node, url: &url::Url) -> NodeTarget {
                 .then(|| format!("/etc/gitlab/ssl/{host}.ca.crt").into()),
         }),
         machine: Machine { vcpu: node.machine.vcpu, memory_gb: node.machine.memory_gb, simulated },
+        facts: Err("nobody asked".into()),
+    }
+}
+
+/// What is known of a node, with what it should be by the spec and the store of now.
+fn facts(
+    world: &World,
+    node: &Node,
+    gathered: &Gathered,
+    wanted: Option<&Wanted>,
+) -> Result<NodeFacts, String> {
+    let silent = || gathered.silent.get(&node.name).cloned().unwrap_or_else(|| "nobody asked it".into());
+    let name = &node.name;
+    match (gathered.states.get(name), gathered.offsets.get(name), wanted) {
+        (Some(state), Some(offset), Some(wanted)) => Ok(NodeFacts {
+            state: state.clone(),
+            wanted: wanted.clone(),
+            services: node.component.services(),
+            offset: *offset,
+            shares_clock: world.deployment.size_is_simulated(),
+            just_configured: gathered.just_configured.contains(name),
+        }),
+        _ => Err(silent()),
     }
 }

@@ -56,6 +56,16 @@ pub fn suffix() -> String {
     (0..6).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()
 }
 
+/// A personal access token as GitLab writes them: the default prefix and 20 characters.
+/// Source: docs.gitlab.com, security/tokens, "Token prefixes" (read 2026-11).
+#[must_use]
+pub fn access_token() -> SecretString {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut random = rand::rng();
+    let letters = (0..20).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())]));
+    format!("glpat-{}", letters.collect::<String>()).into()
+}
+
 fn bytes_of(count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     rand::rng().fill_bytes(&mut bytes);

@@ -16,5 +16,5 @@ pub use keys::ssh_key;
 pub use layout::Workdir;
 pub use lock::{Claim, Leftover, Lock, Owner};
 pub use runs::{KEPT, Run};
-pub use secrets::{Certificate, DataDisk, DataDisks, Secrets, SshKey};
+pub use secrets::{Certificate, DataDisk, DataDisks, Secrets, SshKey, Token};
 pub use write::{PRIVATE, PUBLIC, atomically};

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::civil::Date;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Error, Workdir};
 
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// What is known of the data disks, by `node/disk`.
 pub type DataDisks = BTreeMap<String, DataDisk>;
@@ -29,6 +30,19 @@ pub struct Secrets {
     pub gitlab_secrets: Value,
     /// The data disks that were seen to hold data.
     pub data_disks: DataDisks,
+    /// The token that the checks use the instance with, if one was made. Since version 2.
+    pub token: Option<Token>,
+}
+
+/// A personal access token of the instance.
+#[derive(Clone)]
+pub struct Token {
+    /// Its name on the instance, which tells whose it is.
+    pub name: String,
+    /// What it opens the instance with.
+    pub value: SecretString,
+    /// The day at whose beginning, in UTC, it ends.
+    pub expires: Date,
 }
 
 /// A key pair of OpenSSH.
@@ -70,6 +84,16 @@ struct Stored {
     certificates: BTreeMap<String, StoredPair>,
     gitlab_secrets: Value,
     data_disks: DataDisks,
+    #[serde(default)]
+    token: Option<StoredToken>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredToken {
+    name: String,
+    value: String,
+    expires: Date,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +113,7 @@ impl Secrets {
             named: BTreeMap::new(),
             certificates: BTreeMap::new(),
             gitlab_secrets: Value::Null,
+            token: None,
             data_disks: DataDisks::new(),
         }
     }
@@ -132,6 +157,7 @@ impl Secrets {
         let mut values: Vec<SecretString> = self.named.values().cloned().collect();
         values.extend(self.ssh.iter().map(|key| key.private.clone()));
         values.extend(self.certificates.values().map(|certificate| certificate.key.clone()));
+        values.extend(self.token.iter().map(|token| token.value.clone()));
         leaves(&self.gitlab_secrets, &mut values);
         values
     }
@@ -161,6 +187,11 @@ impl From<Stored> for Secrets {
                 .collect(),
             gitlab_secrets: stored.gitlab_secrets,
             data_disks: stored.data_disks,
+            token: stored.token.map(|token| Token {
+                name: token.name,
+                value: token.value.into(),
+                expires: token.expires,
+            }),
         }
     }
 }
@@ -187,6 +218,11 @@ impl From<&Secrets> for Stored {
                 .collect(),
             gitlab_secrets: secrets.gitlab_secrets.clone(),
             data_disks: secrets.data_disks.clone(),
+            token: secrets.token.as_ref().map(|token| StoredToken {
+                name: token.name.clone(),
+                value: token.value.expose_secret().to_owned(),
+                expires: token.expires,
+            }),
         }
     }
 }
@@ -201,7 +237,14 @@ impl fmt::Debug for Secrets {
             .field("certificates", &self.certificates.keys())
             .field("gitlab_secrets", &if self.gitlab_secrets.is_null() { "none" } else { "[redacted]" })
             .field("data_disks", &self.data_disks)
+            .field("token", &self.token)
             .finish()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Token({:?} until {}, [redacted])", self.name, self.expires)
     }
 }
 
@@ -244,6 +287,9 @@ mod tests {
             json!({"gitlab_rails": {"db_key_base": "PRIVATE-db", "list": ["PRIVATE-list"]}});
         let disk = DataDisk { uuid: Some("uuid".into()), built: true };
         secrets.data_disks.insert("demo-all-in-one-1/data".into(), disk);
+        let expires = Date::constant(2026, 11, 24);
+        secrets.token =
+            Some(Token { name: "refarch-verify-1".into(), value: "PRIVATE-token".into(), expires });
         secrets
     }
 
@@ -257,6 +303,12 @@ mod tests {
         assert_eq!(loaded.named["root_password"].expose_secret(), "PRIVATE-root");
         assert_eq!(loaded.gitlab_secrets, filled().gitlab_secrets);
         assert_eq!(loaded.data_disks, filled().data_disks);
+        let token = loaded.token.unwrap();
+        assert_eq!(token.value.expose_secret(), "PRIVATE-token");
+        assert_eq!(
+            (token.name.as_str(), token.expires.to_string().as_str()),
+            ("refarch-verify-1", "2026-11-24")
+        );
         let mode = fs_err::metadata(workdir.secrets_file()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
@@ -266,19 +318,26 @@ mod tests {
         let mut values: Vec<_> =
             filled().values().iter().map(|value| value.expose_secret().to_owned()).collect();
         values.sort();
-        assert_eq!(values, ["PRIVATE-ca", "PRIVATE-db", "PRIVATE-list", "PRIVATE-root", "PRIVATE-ssh"]);
+        let wanted =
+            ["PRIVATE-ca", "PRIVATE-db", "PRIVATE-list", "PRIVATE-root", "PRIVATE-ssh", "PRIVATE-token"];
+        assert_eq!(values, wanted);
         assert!(!format!("{:?}", filled()).contains("PRIVATE"));
     }
 
     #[test]
-    fn a_version_1_file_still_loads() {
+    fn files_of_every_version_still_load() {
         let (_keep, workdir) = workdir();
-        let fixture = include_str!("../../tests/fixtures/secrets-v1.json");
-        workdir.write_private(&workdir.secrets_file(), fixture).unwrap();
-        let secrets = Secrets::load(&workdir).unwrap().unwrap();
-        assert_eq!(secrets.suffix, "q7w2x9");
-        assert!(secrets.data_disks["demo-all-in-one-1/data"].built);
-        assert!(secrets.ssh.is_some() && secrets.certificates.contains_key("ca"));
+        for (fixture, token) in [
+            (include_str!("../../tests/fixtures/secrets-v1.json"), None),
+            (include_str!("../../tests/fixtures/secrets-v2.json"), Some("refarch-verify-20261123T145000-2")),
+        ] {
+            workdir.write_private(&workdir.secrets_file(), fixture).unwrap();
+            let secrets = Secrets::load(&workdir).unwrap().unwrap();
+            assert_eq!(secrets.suffix, "q7w2x9");
+            assert!(secrets.data_disks["demo-all-in-one-1/data"].built);
+            assert!(secrets.ssh.is_some() && secrets.certificates.contains_key("ca"));
+            assert_eq!(secrets.token.map(|token| token.name).as_deref(), token);
+        }
     }
 
     #[test]
@@ -288,7 +347,7 @@ mod tests {
             ("", "near line 1"),
             ("{\"version\": 1, \"suffix\": 5, \"x\": \"PRIVATE\"}", "near line 1"),
             ("{\"suffix\": \"PRIVATE\"}", "no version"),
-            ("{\"version\": 2, \"suffix\": \"PRIVATE\"}", "version 2, and this refarch knows up to 1"),
+            ("{\"version\": 3, \"suffix\": \"PRIVATE\"}", "version 3, and this refarch knows up to 2"),
         ] {
             fs_err::write(workdir.secrets_file(), text).unwrap();
             let error = Secrets::load(&workdir).unwrap_err();

@@ -99,7 +99,7 @@ class Callback(unittest.TestCase):
         self.assertIn("characters left out", failed["msg"])
 
     def test_the_state_travels(self):
-        self.assertEqual(self.of("Read the node's state")["state"]["version"], 1)
+        self.assertEqual(self.of("Read the node's state")["state"]["version"], 2)
         self.assertEqual(sum("state" in event for event in self.events), 1)
 
     def test_unreachable(self):

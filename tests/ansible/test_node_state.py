@@ -3,9 +3,11 @@
 import json
 import os
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -124,6 +126,56 @@ class Disks(unittest.TestCase):
         for text in wrong:
             with self.subTest(text):
                 self.assertIsNone(node_state.parse_marker(text))
+
+
+class Space(unittest.TestCase):
+    def test_a_file_system_counts_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            inner = Path(folder) / "inner"
+            inner.mkdir()
+            found = node_state.read_space((folder, str(inner), f"{folder}/none", "/proc"))
+        self.assertEqual([space["place"] for space in found], [folder, "/proc"])
+        self.assertGreater(found[0]["size_bytes"], found[0]["free_bytes"])
+        self.assertEqual(set(found[0]), {"place", "size_bytes", "free_bytes", "inodes", "free_inodes"})
+
+    def test_no_folder_has_no_space(self):
+        self.assertIsNone(node_state.space_of("/nowhere/at/all"))
+        self.assertIsNone(node_state.space_of(f"{__file__}/below"))
+
+
+class Certificate(unittest.TestCase):
+    def test_the_end(self):
+        self.assertEqual(node_state.parse_end("notAfter=Dec 25 00:00:00 2027 GMT\n"), 1829692800)
+        self.assertIsNone(node_state.parse_end("notAfter=soon"))
+        self.assertIsNone(node_state.parse_end("unable to load certificate"))
+
+    def test_from_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=a"]
+            files = ["-days", "3", "-keyout", f"{folder}/key", "-out", f"{folder}/crt"]
+            subprocess.run(["openssl", *made, *files], check=True, capture_output=True)
+            end = node_state.read_certificate(f"{folder}/crt")["not_after_s"]
+            self.assertAlmostEqual(end, time.time() + 3 * 86400, delta=600)
+            self.assertEqual(node_state.read_certificate(f"{folder}/key"), {"not_after_s": None})
+            self.assertIsNone(node_state.read_certificate(f"{folder}/none"))
+
+    def test_without_a_program_nothing_is_said(self):
+        with self.assertRaises(node_state.Unreadable):
+            node_state.read_certificate(__file__, ("/nowhere/openssl",))
+
+
+class Clock(unittest.TestCase):
+    def test_the_kernels_word(self):
+        record = bytearray(node_state.TIMEX_SIZE)
+        self.assertTrue(node_state.parse_timex(bytes(record)))
+        struct.pack_into("@Illlli", record, 0, 0, 0, 0, 0, 0, 0x2001 | 0x40)
+        self.assertFalse(node_state.parse_timex(bytes(record)))
+
+    def test_reading_it(self):
+        before = time.time()
+        found = node_state.read_clock()
+        self.assertTrue(before <= found["epoch_s"] <= time.time())
+        self.assertIn(found["synchronized"], (True, False, None))
 
 
 class Machine(unittest.TestCase):

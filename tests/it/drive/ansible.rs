@@ -116,7 +116,7 @@ async fn an_end_without_counts_proves_nothing() {
 async fn the_probe_brings_the_state_of_each_node() {
     let harness = Harness::playing(&[VERSION, ("probe.yml", "ansible/probe")]);
     let outcome = client(&harness).await.playbook(Playbook::new("probe.yml")).await.unwrap();
-    assert_eq!(outcome.states["demo-one-1"]["version"], 1);
+    assert_eq!(outcome.states["demo-one-1"].state["version"], 2);
     assert_eq!(outcome.changed(), 0);
 }
 
