@@ -189,7 +189,12 @@ push_branches() {
 request() { api POST "/projects/$PROJECT/merge_requests" -d "title=$1" -d "source_branch=$1" -d target_branch=main; }
 status_is() { api GET "/projects/$PROJECT/merge_requests/$1" | grep -q "\"detailed_merge_status\":\"$2\""; }
 state_is() { api GET "/projects/$PROJECT/merge_requests/$1" | grep -q "\"state\":\"$2\""; }
-merge() { api PUT "/projects/$PROJECT/merge_requests/$1/merge"; }
+merge() {
+  local iid=$1
+  shift
+  api PUT "/projects/$PROJECT/merge_requests/$iid/merge" "$@"
+}
+has_no_branch() { api GET "/projects/$PROJECT/repository/branches/$1" | grep -q "404 Branch Not Found"; }
 
 merge_requests() {
   expect "branches are pushed" 0 "" push_branches
@@ -201,11 +206,11 @@ merge_requests() {
     POST "/projects/$PROJECT/merge_requests" -d title=x -d source_branch=nothing -d target_branch=main
   answers "another head is not merged" 409 'SHA does not match HEAD of source branch' \
     PUT "/projects/$PROJECT/merge_requests/1/merge" -d sha=0000000000000000000000000000000000000000
-  expect "it is merged" 0 '"state":"merged"' merge 1
+  expect "it is merged" 0 '"state":"merged"' merge 1 -d should_remove_source_branch=true
   local commit
   commit=$(grep -o '"merge_commit_sha":"[0-9a-f]*"' <<<"$output" | cut -d'"' -f4)
   answers "and main has it" 200 "\"id\":\"$commit\"" GET "/projects/$PROJECT/repository/branches/main"
-  answers "a branch that isn't there" 404 '404 Branch Not Found' GET "/projects/$PROJECT/repository/branches/nothing"
+  eventually "and its branch is gone, as asked" has_no_branch change
   expect "another one clashes" 0 '"iid":2,' request clash
   eventually "which Sidekiq finds" status_is 2 conflict
   expect "and is not merged" 0 '{"message":"405 Method Not Allowed"}' merge 2
