@@ -22,6 +22,15 @@ use crate::run::{UrlRequest, UrlRun};
 /// Options that don't fit.
 #[derive(Debug, Diagnostic, Error)]
 pub enum Misfit {
+    /// What was given is no name, and may well be the token itself: it is not repeated.
+    #[error("what `--token-env` was given is no name of a variable")]
+    #[diagnostic(
+        code(refarch::cli::token_name),
+        help(
+            "give the name of the variable that holds the token; if this was a token, revoke it: every user of this machine could read it"
+        )
+    )]
+    NoName,
     /// The variable with the token is not there.
     #[error("the variable `{name}` that `--token-env` names is not set, or empty")]
     #[diagnostic(

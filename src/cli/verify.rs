@@ -136,6 +136,9 @@ impl Args {
     /// The token in the variable that was named.
     pub(super) fn token(&self, session: &Session) -> Result<Option<SecretString>, Misfit> {
         let Some(name) = &self.token_env else { return Ok(None) };
+        if !name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_') {
+            return Err(Misfit::NoName);
+        }
         // A line feed at the end comes from the file that it was read from, and is never meant.
         let value = session.ambient.variable(name).unwrap_or_default().trim();
         if value.is_empty() {

@@ -5,5 +5,6 @@ mod fake_itself;
 mod faults_api;
 mod faults_health;
 mod healthy;
+mod program;
 mod table;
 mod trial;
