@@ -179,7 +179,7 @@ impl<'a> Repositories<'a> {
     ) -> Result<Response<Incoming>, Error> {
         let query = [("path", path), ("service", service)];
         let mut builder = self.request(request.method().clone(), &format!("/http/{endpoint}"), &query);
-        for name in ["content-type", "content-encoding", "content-length", "git-protocol"] {
+        for name in ["content-type", "content-encoding", "git-protocol"] {
             if let Some(value) = request.headers().get(name) {
                 builder = builder.header(name, value);
             }

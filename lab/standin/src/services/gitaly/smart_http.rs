@@ -56,9 +56,9 @@ fn backend(root: &str, asked: &Asked, endpoint: &str, request: &Request) -> Comm
     if endpoint == "info/refs" {
         command.env("QUERY_STRING", format!("service={}", asked.service));
     }
+    // Without a length, git reads to the end; with one, it would spin where a user goes away before it is reached.
     for (header, name) in [
         ("content-type", "CONTENT_TYPE"),
-        ("content-length", "CONTENT_LENGTH"),
         ("content-encoding", "HTTP_CONTENT_ENCODING"),
         ("git-protocol", "HTTP_GIT_PROTOCOL"),
     ] {
@@ -78,6 +78,8 @@ async fn answer(mut command: Command, body: Body) -> Result<Response, String> {
     tokio::spawn(feed(child, input, body));
     let mut output = BufReader::new(output);
     let (status, headers) = head(&mut output).await?;
+    // git writes its head before it has read the request, and nginx stops sending a request that is answered.
+    output.fill_buf().await.map_err(|error| error.to_string())?;
     Ok((status, headers, Body::from_stream(ReaderStream::new(output))).into_response())
 }
 
