@@ -151,6 +151,12 @@ impl<'a> Repositories<'a> {
         self.ask(Method::POST, "/head", &[], Some(body)).await.map(drop)
     }
 
+    /// Removes a branch that is still at the commit.
+    pub async fn remove_branch(&self, path: &str, branch: &str, sha: &str) -> Result<(), Error> {
+        let body = serde_json::json!({"path": path, "branch": branch, "sha": sha});
+        self.ask(Method::DELETE, "/branch", &[], Some(body)).await.map(drop)
+    }
+
     /// Merges into a branch.
     pub async fn merge(&self, merge: &Merge) -> Result<Merged, Error> {
         let body = serde_json::to_value(merge).unwrap_or_default();

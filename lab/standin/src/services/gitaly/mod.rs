@@ -15,7 +15,7 @@ use axum::extract::{Path as Segment, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::listen;
 use crate::config;
@@ -53,6 +53,7 @@ fn router(gitaly: &Arc<Gitaly>) -> Router {
         .route("/storages/{name}/refs", get(repositories::refs))
         .route("/storages/{name}/commit", get(repositories::commit))
         .route("/storages/{name}/head", post(repositories::head))
+        .route("/storages/{name}/branch", delete(repositories::remove_branch))
         .route("/storages/{name}/merge", post(repositories::merge))
         .route("/storages/{name}/mergeable", post(repositories::mergeable))
         .route("/storages/{name}/http/{*endpoint}", get(smart_http::serve).post(smart_http::serve))

@@ -37,6 +37,14 @@ pub struct Head {
     branch: String,
 }
 
+/// A branch and the commit that it is expected to be at.
+#[derive(Deserialize)]
+pub struct At {
+    path: String,
+    branch: String,
+    sha: String,
+}
+
 /// A repository and two revisions in it.
 #[derive(Deserialize)]
 pub struct Pair {
@@ -140,6 +148,18 @@ pub async fn head(
     let directory = existing(&gitaly, &storage, &path)?;
     let branch = format!("refs/heads/{branch}");
     git::run(&directory, &["symbolic-ref", "HEAD", &branch]).await.map_err(internal)?;
+    Ok(Json(json!({})).into_response())
+}
+
+/// Removes a branch that is still where it was seen last.
+pub async fn remove_branch(
+    State(gitaly): State<Arc<Gitaly>>,
+    Segment(storage): Segment<String>,
+    Json(At { path, branch, sha }): Json<At>,
+) -> Answer {
+    let directory = existing(&gitaly, &storage, &path)?;
+    let branch = format!("refs/heads/{branch}");
+    git::run(&directory, &["update-ref", "-d", &branch, &sha]).await.map_err(internal)?;
     Ok(Json(json!({})).into_response())
 }
 

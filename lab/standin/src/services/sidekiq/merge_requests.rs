@@ -66,7 +66,7 @@ pub async fn merge(work: &Work, id: i64, user: i64, wishes: &Value) -> Result<()
     };
     let merge = Merge {
         path: project.repository(),
-        source_sha: head,
+        source_sha: head.clone(),
         target_branch: request.target_branch.clone(),
         message: message(&request, &project, wishes["commit_message"].as_str()),
         author: format!("{name} <{email}>"),
@@ -75,7 +75,12 @@ pub async fn merge(work: &Work, id: i64, user: i64, wishes: &Value) -> Result<()
     match work.storage(&project)?.merge(&merge).await.map_err(failed)? {
         Merged::At(commit) => {
             let client = work.pool.take().await.map_err(failed)?;
-            merge_requests::merged(&*client, id, &commit, user).await.map_err(failed)
+            merge_requests::merged(&*client, id, &commit, user).await.map_err(failed)?;
+            if wishes["should_remove_source_branch"] != true {
+                return Ok(());
+            }
+            let storage = work.storage(&project)?;
+            storage.remove_branch(&merge.path, &request.source_branch, &head).await.map_err(failed)
         }
         Merged::Conflict => note(work, id, "cannot_be_merged", Some("Merge conflict"), None).await,
     }

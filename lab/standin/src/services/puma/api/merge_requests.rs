@@ -21,7 +21,7 @@ use crate::database::projects::Project;
 use crate::jobs;
 
 /// How long an answer waits for Sidekiq's merge.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 pub fn routes() -> Router<Api> {
