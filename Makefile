@@ -34,6 +34,10 @@ ansible: build ## Install the pinned ansible-core into the cache folder
 	tests/system openssh-client=ssh
 	$(REFARCH) tools install
 
+.PHONY: tofu
+tofu: ## Build OpenTofu into the cache folder, where refarch finds it after `PATH`
+	tools/tofu/build
+
 .PHONY: test
 test: ## Run every test (root, for the lab)
 	tests/run
@@ -44,7 +48,7 @@ bench: ## Measure what the design has budgets for (root, for the lab)
 
 .PHONY: soak
 soak: ## Run what takes too long for `make test`: the end-to-end tests, over and over
-	for round in 1 2 3; do tests/run hosts standin end-to-end || exit 1; done
+	for round in 1 2 3; do tests/run hosts standin end-to-end opentofu || exit 1; done
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache folder stays

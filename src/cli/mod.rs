@@ -10,6 +10,7 @@ mod schema;
 mod session;
 pub mod spec_file;
 mod subject;
+mod tool_choice;
 mod tools;
 mod up;
 mod validate;

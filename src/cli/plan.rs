@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use camino::Utf8PathBuf;
 
 use super::session::Ending;
+use super::tool_choice::ToolChoice;
 use super::{Failure, Session};
 use crate::exit::ExitCode;
 use crate::rollout::Decision;
@@ -19,6 +20,8 @@ pub struct Args {
     /// Plan as if the data of this node could go, if a disk of it is lost or replaced; may be given again.
     #[arg(long, value_name = "NODE")]
     accept_data_loss: Vec<String>,
+    #[command(flatten)]
+    tool: ToolChoice,
     /// End with 10 when there are changes.
     #[arg(long)]
     detailed_exitcode: bool,
@@ -28,6 +31,7 @@ impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
         session
             .run(&self.spec, async |world| {
+                self.tool.apply(world);
                 let outcome = run::plan(world, &self.accept_data_loss).await?;
                 let tell = self.detailed_exitcode && outcome.has_changes();
                 let exit = if tell { ExitCode::PlanHasChanges } else { ExitCode::Ok };

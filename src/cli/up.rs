@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::reports::Reports;
 use super::session::Ending;
+use super::tool_choice::ToolChoice;
 use super::{Failure, Session};
 use crate::checks::{Level, Outcome};
 use crate::exit::ExitCode;
@@ -29,6 +30,8 @@ pub struct Args {
     #[arg(long)]
     level: Option<Level>,
     #[command(flatten)]
+    tool: ToolChoice,
+    #[command(flatten)]
     reports: Reports,
 }
 
@@ -40,6 +43,7 @@ impl Args {
     }
 
     async fn work(self, session: &Session, world: &mut World) -> Result<Ending, Failure> {
+        self.tool.apply(world);
         let options = UpOptions {
             until: self.until,
             consent: Consent { yes: self.yes, name: None },

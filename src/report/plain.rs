@@ -14,6 +14,7 @@ use crate::events::{
     Event, Finding, Gone, Kind, NodeStatus, Phase, Reader, ResourceStatus, Severity, Status, TaskStatus,
     WaitingFor,
 };
+use crate::terraform::Tool;
 
 /// How long work on one resource goes on before a line says that it does, and before the next one does.
 const PATIENCE_SECONDS: f64 = 30.0;
@@ -30,12 +31,22 @@ pub struct Plain<W> {
     steps: BTreeMap<String, String>,
     /// For how long each resource had been worked on when a line last said so.
     said: BTreeMap<String, f64>,
+    /// Which of the two is at work.
+    tool: Tool,
 }
 
 impl<W: Write + Send> Plain<W> {
     /// A reader that writes to `out`.
     pub const fn new(out: W, style: Style) -> Self {
-        Self { out, style, began: None, unspoken: None, steps: BTreeMap::new(), said: BTreeMap::new() }
+        Self {
+            out,
+            style,
+            began: None,
+            unspoken: None,
+            steps: BTreeMap::new(),
+            said: BTreeMap::new(),
+            tool: Tool::Terraform,
+        }
     }
 
     fn lines(&mut self, kind: &Kind) -> Vec<String> {
@@ -55,13 +66,15 @@ impl<W: Write + Send> Plain<W> {
             }
             Kind::PhaseSkipped { phase, node, proof } => self.phase_skipped(*phase, node.as_deref(), proof),
             Kind::PhaseFailed { phase, message, log } => self.phase_failed(*phase, message, log.as_deref()),
-            Kind::PlanSummary { changes: count } => vec![format!("Terraform's plan: {}", changes(*count))],
-            Kind::ApplySummary { changes: count } => vec![format!("Terraform: {}", applied(*count))],
+            Kind::PlanSummary { changes: count } => {
+                vec![format!("{}'s plan: {}", self.tool, changes(*count))]
+            }
+            Kind::ApplySummary { changes: count } => vec![format!("{}: {}", self.tool, applied(*count))],
             Kind::DataGivenUp { node, disk, uuid, how } => {
                 vec![self.data_given_up(node, disk, uuid.as_deref(), how)]
             }
             Kind::ResourceDrift { address, action: word } => {
-                vec![format!("{} was {} outside of Terraform", resource(address), action(word).0)]
+                vec![format!("{} was {} outside of {}", resource(address), action(word).0, self.tool)]
             }
             Kind::Resource { address, action: word, status, seconds } => {
                 self.resource(address, word, *status, *seconds).into_iter().collect()
@@ -91,7 +104,10 @@ impl<W: Write + Send> Plain<W> {
                 )
             }
             // A program is at work now, and that may take long: what the phase does is said before.
-            Kind::ChildStarted { .. } => self.phase_speaks(),
+            Kind::ChildStarted { child, .. } => {
+                self.tool = Tool::by_program(&child.tool).unwrap_or(self.tool);
+                self.phase_speaks()
+            }
             Kind::ChildFinished { .. } => Vec::new(),
             Kind::Waiting { waiting_for } => waiting(waiting_for),
             Kind::Note { message } => lines_of(message, None),
@@ -114,7 +130,10 @@ impl<W: Write + Send> Plain<W> {
 
     fn phase_speaks(&mut self) -> Vec<String> {
         let phase = self.unspoken.take();
-        phase.map(|phase| format!("{}: {}", self.phase(phase), at_work(phase))).into_iter().collect()
+        phase
+            .map(|phase| format!("{}: {}", self.phase(phase), at_work(phase, self.tool)))
+            .into_iter()
+            .collect()
     }
 
     fn phase_skipped(&mut self, phase: Phase, node: Option<&str>, proof: &str) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! What a user calls the things that tools name in their own way.
 
 use crate::events::{Changes, Phase};
+use crate::terraform::Tool;
 
 /// A resource by its type and its key: the modules it lies in say nothing to a user.
 pub(super) fn resource(address: &str) -> String {
@@ -80,17 +81,18 @@ pub(super) fn applied(changes: Changes) -> String {
 }
 
 /// What a phase is at, for those that take their time.
-pub(super) const fn at_work(phase: Phase) -> &'static str {
-    match phase {
+pub(super) fn at_work(phase: Phase, tool: Tool) -> String {
+    let work = match phase {
         Phase::Preflight => "asking whether all is there",
         Phase::Render => "writing the files",
-        Phase::Plan => "asking Terraform what would change",
+        Phase::Plan => return format!("asking {tool} what would change"),
         Phase::Provision => "making the nodes",
         Phase::Bind => "filling in the addresses",
         Phase::Configure => "configuring the nodes",
         Phase::Verify => "asking the instance",
         Phase::Destroy => "removing everything",
-    }
+    };
+    work.to_owned()
 }
 
 #[cfg(test)]

@@ -240,9 +240,10 @@ async fn provision(
     mut planned: Planned,
     consent: &mut Consent,
 ) -> Result<(), Error> {
+    terraform::record(&world.workdir.terraform(), tools.terraform.tool())?;
     loop {
         if planned.is_empty() {
-            let proof = "Terraform's plan of this run is empty".to_owned();
+            let proof = format!("{}'s plan of this run is empty", tools.terraform.tool());
             world.events.send(Kind::PhaseSkipped { phase: Phase::Provision, node: None, proof });
             return Ok(());
         }

@@ -59,7 +59,9 @@ pub fn room(world: &World) -> Result<(), Error> {
 
 /// Terraform for the rendered root module.
 pub async fn terraform(world: &World) -> Result<terraform::Client, Error> {
+    let tool = terraform::choose(&world.workdir.terraform(), world.tool, world.runner.ambient())?;
     let options = terraform::Options {
+        tool,
         dir: world.workdir.terraform(),
         mirror: Some(world.lab.mirror.clone()),
         plugin_cache: world.runner.ambient().cache()?.join("terraform-plugins"),

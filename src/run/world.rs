@@ -14,6 +14,7 @@ use crate::events::{self, Kind, Reader, Sender, Writer};
 use crate::process::{Ambient, Interrupts, Parts, Redactor, Runner};
 use crate::render::{self, Bound, Identity, Inputs, LocalFile, Tree};
 use crate::spec::{Package, Spec, Tls, TlsFiles};
+use crate::terraform;
 use crate::workdir::{self, Certificate, Claim, Lock, Run, Secrets, Workdir};
 
 /// What a command asks for before anything is known.
@@ -54,6 +55,8 @@ pub struct World {
     pub lab: Lab,
     /// The user's wishes to stop.
     pub interrupts: Interrupts,
+    /// Which of Terraform and OpenTofu the user wants.
+    pub tool: terraform::Wish,
     /// The nodes whose data the user gave up beforehand.
     pub accepted: BTreeSet<String>,
     /// What of it this run has lost.
@@ -112,6 +115,7 @@ impl World {
             run,
             lab,
             interrupts,
+            tool: terraform::Wish::default(),
             accepted: BTreeSet::new(),
             given_up: Vec::new(),
             given: None,

@@ -11,22 +11,22 @@ use serde_json::{Map, Value};
 
 use super::diagnostic::Raw;
 use super::ui::Ui;
-use super::{Diagnostic, Error, Plan};
+use super::{Diagnostic, Error, Plan, Tool};
 use crate::events::{Changes, Kind};
-use crate::process::{self, Ambient, Cancel, Command, Ended, Outcome, Quiet, Runner, Stdout};
+use crate::process::{Cancel, Command, Ended, Outcome, Quiet, Runner, Stdout};
 use crate::workdir::{PRIVATE, atomically};
 
-const TOOL: &str = "terraform";
 const OLDEST: Version = Version::new(1, 11, 0);
 const NEEDED: &str = "1.11";
-const INSTALL: &str = "Install Terraform 1.11 or newer (developer.hashicorp.com/terraform/install) or OpenTofu 1.11 or newer (opentofu.org), and make sure that it is in `PATH`.";
 /// What of refarch's environment the lab's provider has to know.
 const ALLOWED: &[&str] = &["REFARCH_CACHE", "REFARCH_LAB_STATE", "TF_CLI_CONFIG_FILE"];
 /// The configuration that sends Terraform to our own mirror; its name ends so that it is no part of the module.
 const CLI_CONFIG: &str = "cli.tfrc";
 const PLAN: &str = "refarch.tfplan";
 /// Terraform's record of which provider it installed.
-const LOCK_FILE: &str = ".terraform.lock.hcl";
+pub(super) const LOCK_FILE: &str = ".terraform.lock.hcl";
+/// What Terraform made, where nothing says otherwise.
+pub(super) const STATE: &str = "terraform.tfstate";
 const STALE: &str = "Saved plan is stale";
 /// How Terraform's last words begin when it could write the state nowhere.
 const NOT_SAVED: [&str; 2] = ["Failed to save state", "Failed to persist state to backend"];
@@ -39,6 +39,8 @@ const OWNED_ELSEWHERE: &str = "deployment name is owned by another work director
 /// Where Terraform works, and with what.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Which of the two programs.
+    pub tool: Tool,
     /// The folder of the root module.
     pub dir: Utf8PathBuf,
     /// The folder of providers that were built on this machine; with it, no other source is asked.
@@ -99,10 +101,16 @@ struct Output {
 impl Client {
     /// Finds the program and checks that it is new enough.
     pub async fn find(runner: &Runner, options: Options) -> Result<Self, Error> {
-        let program = find(runner.ambient())?;
+        let program = options.tool.find(runner.ambient())?;
         let client = Self { runner: runner.clone(), program, options };
         new_enough(&client.program, &client.ask_version().await?)?;
         Ok(client)
+    }
+
+    /// Which of the two programs it is.
+    #[must_use]
+    pub const fn tool(&self) -> Tool {
+        self.options.tool
     }
 
     /// Makes the root module ready: providers are installed, the backend is opened.
@@ -224,11 +232,11 @@ impl Client {
     }
 
     fn ui(&self) -> Ui {
-        Ui::new(self.runner.events().clone(), self.options.dir.clone())
+        Ui::new(self.tool(), self.runner.events().clone(), self.options.dir.clone())
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(TOOL, self.program.clone())
+        let mut command = Command::new(self.tool().program(), self.program.clone())
             .arg(format!("-chdir={}", self.options.dir))
             .arg(name)
             .cancel(Cancel::FinishFirst)
@@ -246,7 +254,7 @@ impl Client {
     }
 
     async fn ask_version(&self) -> Result<Version, Error> {
-        let command = Command::new(TOOL, self.program.clone())
+        let command = Command::new(self.tool().program(), self.program.clone())
             .args(["version", "-json"])
             .stdout(Stdout::Private)
             .timeout(Duration::from_mins(1))
@@ -289,7 +297,7 @@ impl Client {
 
     /// State and plan hold values in clear, and Terraform makes them readable for all.
     fn close_files(&self) -> Result<(), Error> {
-        for name in [PLAN, "terraform.tfstate", "terraform.tfstate.backup", ERRORED_STATE] {
+        for name in [PLAN, STATE, "terraform.tfstate.backup", ERRORED_STATE] {
             let path = self.options.dir.join(name);
             match fs_err::set_permissions(&path, std::fs::Permissions::from_mode(PRIVATE)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -300,10 +308,6 @@ impl Client {
         }
         Ok(())
     }
-}
-
-fn find(ambient: &Ambient) -> Result<Utf8PathBuf, process::Error> {
-    ambient.find("terraform", INSTALL).or_else(|missing| ambient.find("tofu", INSTALL).map_err(|_| missing))
 }
 
 fn new_enough(program: &Utf8Path, version: &Version) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use thiserror::Error;
 
-use super::Diagnostic;
+use super::{Diagnostic, Tool};
 use crate::exit::ExitCode;
 use crate::process::{self, Ended};
 
@@ -29,7 +29,7 @@ pub enum Error {
         needed: &'static str,
     },
     /// It did not say which version it is.
-    #[error("ask {program} for its version: it answered nothing that Terraform answers")]
+    #[error("ask {program} for its version: it answered nothing that Terraform or OpenTofu answers")]
     #[diagnostic(
         code(refarch::terraform::no_version),
         help(
@@ -41,6 +41,35 @@ pub enum Error {
         program: Utf8PathBuf,
         /// Where its output is.
         log: Utf8PathBuf,
+    },
+    /// Another tool made the state than the one that is asked for.
+    #[error("use {asked}: the state in `{dir}` was made by {made_by}")]
+    #[diagnostic(
+        code(refarch::terraform::other_tool),
+        help(
+            "Each writes what the other may not understand later, so nothing was begun. Leave out `--tool` (and `REFARCH_TOOL`) to go on with {made_by}, or say `--tool {} --switch-tool` to go over to {asked} for good.",
+            asked.program()
+        )
+    )]
+    OtherTool {
+        /// Which tool made it.
+        made_by: Tool,
+        /// Which is asked for.
+        asked: Tool,
+        /// Where the state is.
+        dir: Utf8PathBuf,
+    },
+    /// The record of the tool can't be understood.
+    #[error("read which tool made the state from `{path}`: it isn't what this refarch writes")]
+    #[diagnostic(
+        code(refarch::terraform::unknown_tool),
+        help(
+            "Use the refarch that wrote it. If you know which tool made the state, remove the file and say `--tool`."
+        )
+    )]
+    UnknownTool {
+        /// The file.
+        path: Utf8PathBuf,
     },
     /// A file could not be read or written.
     #[error("{doing} `{path}`: {source}")]
@@ -126,7 +155,7 @@ pub enum Error {
     )]
     StalePlan,
     /// Another Terraform holds the lock of the state.
-    #[error("run `{command}`: another Terraform holds the lock of the state")]
+    #[error("run `{command}`: another run of Terraform or OpenTofu holds the lock of the state")]
     #[diagnostic(
         code(refarch::terraform::state_locked),
         help(
@@ -156,7 +185,7 @@ pub enum Error {
     #[diagnostic(
         code(refarch::terraform::unknown_format),
         help(
-            "refarch can't judge what it doesn't understand, so nothing was changed. Use a Terraform 1.x from 1.11 on."
+            "refarch can't judge what it doesn't understand, so nothing was changed. Use a Terraform or OpenTofu 1.x from 1.11 on."
         )
     )]
     UnknownFormat {
@@ -197,7 +226,9 @@ impl Error {
             | Self::UnknownFormat { .. } => ExitCode::TerraformFailed,
             Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::StateLocked { .. } => ExitCode::Locked,
-            Self::OwnedElsewhere { .. } => ExitCode::Refused,
+            Self::OwnedElsewhere { .. } | Self::OtherTool { .. } | Self::UnknownTool { .. } => {
+                ExitCode::Refused
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod diagnostic;
 mod error;
 mod gates;
 mod plan;
+mod tool;
 mod ui;
 
 pub use client::{Client, Options, PlanFile, PlanMode, Planned};
@@ -14,3 +15,4 @@ pub use diagnostic::Diagnostic;
 pub use error::Error;
 pub use gates::{Loss, Refusal, gates, without_accepted};
 pub use plan::{Action, Plan, ResourceChange};
+pub use tool::{Tool, Wish, choose, record};

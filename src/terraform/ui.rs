@@ -6,8 +6,8 @@ use camino::Utf8PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Diagnostic;
 use super::diagnostic::Raw;
+use super::{Diagnostic, Tool};
 use crate::events::{Changes, Kind, ResourceStatus, Sender, Severity};
 use crate::process::{Observer, Source};
 
@@ -79,6 +79,7 @@ struct Hook {
 
 /// Reads the lines of one command.
 pub(super) struct Ui {
+    tool: Tool,
     events: Sender,
     dir: Utf8PathBuf,
     /// Errors and warnings, in their order.
@@ -92,8 +93,16 @@ pub(super) struct Ui {
 }
 
 impl Ui {
-    pub fn new(events: Sender, dir: Utf8PathBuf) -> Self {
-        Self { events, dir, diagnostics: Vec::new(), at_work: BTreeMap::new(), changes: None, dumped: None }
+    pub fn new(tool: Tool, events: Sender, dir: Utf8PathBuf) -> Self {
+        Self {
+            tool,
+            events,
+            dir,
+            diagnostics: Vec::new(),
+            at_work: BTreeMap::new(),
+            changes: None,
+            dumped: None,
+        }
     }
 
     /// The errors among the diagnostics.
@@ -112,7 +121,7 @@ impl Ui {
             return;
         }
         self.events.send(Kind::Diagnostic {
-            tool: "terraform".into(),
+            tool: self.tool.program().into(),
             severity: diagnostic.severity,
             summary: diagnostic.summary.clone(),
             detail: diagnostic.detail.clone(),
@@ -171,7 +180,7 @@ mod tests {
     use super::*;
 
     fn ui(lines: &[&str]) -> Ui {
-        let mut ui = Ui::new(Sender::nowhere(), "/nowhere".into());
+        let mut ui = Ui::new(Tool::Terraform, Sender::nowhere(), "/nowhere".into());
         for line in lines {
             ui.line(Source::Stdout, line);
         }

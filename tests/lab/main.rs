@@ -9,6 +9,7 @@ mod kills;
 mod life;
 mod losses;
 mod machine;
+mod opentofu;
 mod process;
 mod secrets;
 mod versions;

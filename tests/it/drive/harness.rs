@@ -88,7 +88,7 @@ impl Harness {
         for folder in ["bin", "logs", "tree", "cache"] {
             fs_err::create_dir(root.join(folder)).unwrap();
         }
-        for tool in ["terraform", "ansible-playbook", "ssh"] {
+        for tool in ["terraform", "tofu", "ansible-playbook", "ssh"] {
             symlink(fake(), root.join("bin").join(tool)).unwrap();
         }
         let recordings = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fakes/recordings");

@@ -6,5 +6,6 @@ mod install;
 mod process;
 mod real;
 mod terraform;
+mod tofu;
 
 pub use harness::{Harness, PATIENCE, fake};

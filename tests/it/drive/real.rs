@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use refarch::ansible::{self, Playbook};
 use refarch::events::{Changes, Sender};
 use refarch::process::{Ambient, Interrupts, Parts, Redactor, Runner};
-use refarch::terraform::{self, PlanMode};
+use refarch::terraform::{self, PlanMode, Tool};
 use tempfile::TempDir;
 
 const MODULE: &str = r#"
@@ -52,7 +52,12 @@ fn runner() -> (TempDir, Utf8PathBuf, Runner) {
 async fn terraform_makes_shows_and_removes() {
     let (_keep, root, runner) = runner();
     fs_err::write(root.join("main.tf"), MODULE).unwrap();
-    let options = terraform::Options { dir: root.clone(), mirror: None, plugin_cache: root.join("plugins") };
+    let options = terraform::Options {
+        tool: Tool::Terraform,
+        dir: root.clone(),
+        mirror: None,
+        plugin_cache: root.join("plugins"),
+    };
     let client = terraform::Client::find(&runner, options).await.expect("`make test` needs Terraform");
     client.init().await.unwrap();
     client.validate().await.unwrap();

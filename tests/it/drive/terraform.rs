@@ -3,7 +3,7 @@
 use miette::Diagnostic as _;
 use refarch::events::{Changes, Kind, ResourceStatus, WaitingFor};
 use refarch::exit::ExitCode;
-use refarch::terraform::{Client, Error, Loss, Options, PlanMode, gates};
+use refarch::terraform::{Client, Error, Loss, Options, PlanMode, Tool, gates};
 use refarch::workdir::{DataDisk, DataDisks};
 use serde_json::json;
 
@@ -13,6 +13,7 @@ const VERSION: (&str, &str) = ("version", "terraform/version");
 
 fn options(harness: &Harness) -> Options {
     Options {
+        tool: Tool::Terraform,
         dir: harness.tree(),
         mirror: Some("/a mirror".into()),
         plugin_cache: harness.root.join("cache/terraform-plugins"),

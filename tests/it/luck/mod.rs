@@ -1,4 +1,5 @@
-//! Bad luck, with the program as users have it: signals, closed outputs, a full disk, hosts that hang, data that is gone.
+//! Bad luck, with the program as users have it: signals, closed outputs, a full disk, hosts that hang, data that is
+//! gone, a state that another tool made.
 //! Terraform, Ansible, ssh and the lab are replayed. Needs root, as the lab does.
 
 mod data;
@@ -7,3 +8,4 @@ mod hung;
 mod output;
 mod signals;
 mod stage;
+mod tool;

@@ -91,7 +91,7 @@ impl Stage {
             fs_err::create_dir_all(root.join(folder)).unwrap();
         }
         symlink(root.join("bin"), lab.join("bin")).unwrap();
-        for tool in ["terraform", "ansible-playbook", "ssh", "ssh-keyscan", "refarch-lab"] {
+        for tool in ["terraform", "tofu", "ansible-playbook", "ssh", "ssh-keyscan", "refarch-lab"] {
             symlink(fake(), root.join("bin").join(tool)).unwrap();
         }
         fs_err::write(lab.join("packages/gitlab-ee_18.11.2-ee.0_amd64.deb"), "a package").unwrap();
