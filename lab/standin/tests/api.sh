@@ -50,10 +50,12 @@ tokens_by_the_documented_ruby() {
   expect "the runner makes a token" 0 "" make_token root "'api'" 1.day.from_now "$TOKEN"
   sampler_stop
   expect "no token was an argument" 1 "" grep -qF "$TOKEN" "$scratch/arguments"
-  on su gitlab-psql -s /bin/sh -c "/opt/gitlab/embedded/bin/psql -q -h /var/opt/gitlab/postgresql gitlabhq_production" \
-    <<<"INSERT INTO users (username, name, email, encrypted_password) VALUES ('guest', 'A guest', 'guest@example.com', 'x')"
-  expect "a user of less power" 0 "Administrator account" printf 'Administrator account'
-  expect "has one, too" 0 "" make_token guest "'api'" 1.day.from_now "$OTHERS_TOKEN"
+  answers "an administrator makes a user" 201 '"username":"guest"' POST /users -d username=guest -d 'name=A guest' \
+    -d email=guest@example.com -d force_random_password=true
+  GUEST_ID=$(grep -o '"id":[0-9]*' <<<"$output" | cut -d: -f2)
+  answers "once" 409 '{"message":"Email has already been taken"}' POST /users -d username=other -d name=x \
+    -d email=guest@example.com -d password=correct-horse
+  expect "who gets a token, too" 0 "" make_token guest "'api'" 1.day.from_now "$OTHERS_TOKEN"
   expect "a token that may only read" 0 "" make_token root "'read_api'" 30.days.from_now "$READERS_TOKEN"
   expect "a token of yesterday" 0 "" make_token root "'api'" 1.day.ago "$OLD_TOKEN"
   expect "a token to be revoked" 0 "" make_token root "'api'" 365.days.from_now "$USED_UP_TOKEN"
@@ -115,6 +117,16 @@ groups_and_projects() {
   answers "without Gitaly there is no project" 500 '{"message":"500 Internal Server Error"}' POST /projects -d name=other
   expect "gitaly starts" 0 "ok: run: gitaly" on gitlab-ctl start gitaly
   answers "and nothing of it is left" 404 '404 Project Not Found' GET /projects/root%2Fother
+  AS=$OTHERS_TOKEN answers "who is no administrator makes no user" 403 '{"message":"403 Forbidden"}' POST /users -d email=x
+  answers "a member is added" 201 '"access_level":20' POST "/groups/$THROWAWAY/members" -d "user_id=$GUEST_ID" -d access_level=20
+  answers "once" 409 '{"message":"Member already exists"}' POST "/groups/$THROWAWAY/members" -d "user_id=$GUEST_ID" -d access_level=30
+  AS=$OTHERS_TOKEN answers "and finds the project" 200 '"visibility":"private"' GET "/projects/$PROJECT"
+  AS=$OTHERS_TOKEN answers "but makes none" 403 '{"message":"403 Forbidden"}' POST /projects -d name=x -d "namespace_id=$below"
+  AS=$OTHERS_TOKEN answers "nor a key" 403 '{"message":"403 Forbidden"}' POST "/projects/$PROJECT/deploy_keys" -d title=x -d key=x
+  answers "a member is removed" 204 '' DELETE "/groups/$THROWAWAY/members/$GUEST_ID"
+  answers "a user is blocked" 201 true POST "/users/$GUEST_ID/block"
+  AS=$OTHERS_TOKEN answers "and told so" 403 '403 Forbidden - Your account has been blocked.' GET /user
+  answers "and let in again" 201 true POST "/users/$GUEST_ID/unblock"
   answers "there is no runner" 200 '[]' GET "/projects/$PROJECT/runners?status=online"
 }
 

@@ -7,6 +7,7 @@ mod pool;
 pub mod projects;
 mod schema;
 pub mod tokens;
+pub mod users;
 
 pub use pool::Pool;
 

@@ -37,8 +37,6 @@ pub struct TokenUser {
     pub username: String,
     /// The user's name.
     pub name: String,
-    /// The user's address.
-    pub email: String,
     /// Whether the user is an administrator.
     pub admin: bool,
     /// Whether the user is blocked.
@@ -71,7 +69,7 @@ pub async fn find(client: &Client, db_key_base: &str, token: &str) -> Result<Opt
     }
     let sql = "SELECT t.id, t.scopes, t.revoked, t.expires_at <= (now() AT TIME ZONE 'UTC')::date AS expired,
                       coalesce(t.last_used_at < now() - interval '10 minutes', true) AS unused_lately,
-                      u.id AS user_id, u.username, u.name, u.email, u.admin, u.state <> 'active' AS blocked
+                      u.id AS user_id, u.username, u.name, u.admin, u.state <> 'active' AS blocked
                FROM personal_access_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_digest = $1";
     let Some(row) = client.query_opt(sql, &[&digest(db_key_base, token)]).await? else { return Ok(None) };
     let found = from_row(&row);
@@ -98,7 +96,6 @@ fn from_row(row: &Row) -> TokenUser {
         user_id: row.get("user_id"),
         username: row.get("username"),
         name: row.get("name"),
-        email: row.get("email"),
         admin: row.get("admin"),
         blocked: row.get("blocked"),
     }

@@ -144,7 +144,7 @@ fn decide(who: &Who, role: i32, project: i64, visibility: i32, action: Action) -
 
 const KEY: &str = "
 SELECT k.id, k.type IS NOT NULL AS deploy, coalesce(k.expires_at <= now(), false) AS expired,
-       u.id AS user_id, u.username, u.name, u.email, u.admin, u.state <> 'active' AS blocked,
+       u.id AS user_id, u.username, u.name, u.admin, u.state <> 'active' AS blocked,
        ARRAY(SELECT project_id FROM deploy_keys_projects WHERE deploy_key_id = k.id ORDER BY project_id) AS projects,
        ARRAY(SELECT can_push FROM deploy_keys_projects WHERE deploy_key_id = k.id ORDER BY project_id) AS pushes
 FROM keys k LEFT JOIN users u ON u.id = k.user_id WHERE k.id = $1";
@@ -165,7 +165,7 @@ pub async fn by_key(client: &Client, id: i64) -> Result<Result<Who, Denied>, Err
 
 /// A user by id, for what was authorised before.
 pub async fn by_user(client: &Client, id: i64) -> Result<Result<Who, Denied>, Error> {
-    let sql = "SELECT id AS user_id, username, name, email, admin, state <> 'active' AS blocked
+    let sql = "SELECT id AS user_id, username, name, admin, state <> 'active' AS blocked
                FROM users WHERE id = $1";
     let row = client.query_opt(sql, &[&id]).await?;
     Ok(row.map(|row| Who::User(Box::new(user(&row)))).ok_or(NOT_FOUND))
@@ -180,7 +180,6 @@ fn user(row: &tokio_postgres::Row) -> TokenUser {
         user_id: row.get("user_id"),
         username: row.get("username"),
         name: row.get("name"),
-        email: row.get("email"),
         admin: row.get("admin"),
         blocked: row.get("blocked"),
     }
@@ -215,7 +214,6 @@ mod tests {
             user_id: 7,
             username: "ada".into(),
             name: "Ada".into(),
-            email: "ada@example.com".into(),
             admin: false,
             blocked: false,
         }))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use url::form_urlencoded;
@@ -74,7 +74,10 @@ async fn admit(api: &Api, token: &str, method: &Method, path: &str) -> Result<To
         }
     }
     if user.blocked {
-        return Err(Failure::forbidden());
+        return Err(Failure::message(
+            StatusCode::FORBIDDEN,
+            "403 Forbidden - Your account has been blocked.",
+        ));
     }
     let wanted = scopes(method, path);
     if wanted.is_empty() || user.allows(wanted) { Ok(user) } else { Err(Failure::insufficient_scope(wanted)) }
@@ -103,6 +106,7 @@ fn scopes(method: &Method, path: &str) -> &'static [&'static str] {
         "/api/v4/personal_access_tokens/self" => &[],
         "/api/graphql" => &["api", "read_api"],
         "/api/v4/user" | "/api/v4/version" | "/api/v4/metadata" if reads => &["api", "read_user", "read_api"],
+        _ if reads && path.starts_with("/api/v4/users") => &["api", "read_user", "read_api"],
         _ if reads => &["api", "read_api"],
         _ => &["api"],
     }

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Row};
 use super::auth::Caller;
 use super::page::Page;
 use super::params::Params;
-use super::{Api, Failure, instance, lookup};
+use super::{Api, Failure, lookup, users};
 use crate::database::access::{GUEST, REPORTER};
 use crate::database::projects::Project;
 
@@ -45,7 +45,7 @@ fn shown(api: &Api, project: &Project, row: &Row) -> Value {
         "milestone": null,
         "assignees": [],
         "assignee": null,
-        "author": instance::brief(api, row.get("author_id"), row.get("username"), row.get("name")),
+        "author": users::brief(api, row.get("author_id"), row.get("username"), row.get("name")),
         "type": "ISSUE",
         "issue_type": "issue",
         "user_notes_count": 0,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::auth::Caller;
 use super::page::Page;
 use super::params::Params;
-use super::{Api, Failure, instance, lookup};
+use super::{Api, Failure, lookup, users};
 use crate::database::access::{DEVELOPER, REPORTER};
 use crate::database::merge_requests::{self, MergeRequest, New};
 use crate::database::projects::Project;
@@ -32,7 +32,7 @@ pub fn routes() -> Router<Api> {
 }
 
 fn shown(api: &Api, project: &Project, request: &MergeRequest) -> Value {
-    let user = |(id, username, name): &(i64, String, String)| instance::brief(api, *id, username, name);
+    let user = |(id, username, name): &(i64, String, String)| users::brief(api, *id, username, name);
     let iid = request.iid;
     let draft = request.title.starts_with("Draft:");
     let merge_user = request.merge_user.as_ref().map(user);

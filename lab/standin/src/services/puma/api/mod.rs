@@ -10,6 +10,7 @@ mod groups;
 mod instance;
 mod issues;
 mod lookup;
+mod members;
 mod merge_requests;
 mod names;
 mod packages;
@@ -20,6 +21,7 @@ mod projects;
 mod repository;
 mod stored;
 mod uploads;
+mod users;
 
 pub use failure::Failure;
 
@@ -62,9 +64,10 @@ pub fn router(config: Arc<Config>) -> Router {
     let v4 = Router::new()
         .route("/version", get(instance::version))
         .route("/metadata", get(instance::metadata))
-        .route("/user", get(instance::user))
         .merge(personal_access_tokens::routes())
+        .merge(users::routes())
         .merge(groups::routes())
+        .merge(members::routes())
         .merge(projects::routes())
         .merge(deploy_keys::routes())
         .merge(uploads::routes())
