@@ -172,7 +172,7 @@ pub fn verdict_schema() -> Value {
     schema.into()
 }
 
-fn pretty(value: &impl Serialize) -> String {
+pub(super) fn pretty(value: &impl Serialize) -> String {
     // Strings, numbers and lists of them are all there is, and those can't fail to become JSON.
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
@@ -277,7 +277,7 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::verdict::tests::example;
     use super::*;
 
@@ -315,7 +315,7 @@ mod tests {
         }
     }
 
-    fn assert_object(object: &Value, schema: &Value) {
+    pub(in crate::report) fn assert_object(object: &Value, schema: &Value) {
         let object = object.as_object().unwrap();
         for name in schema["required"].as_array().unwrap() {
             assert!(object.contains_key(name.as_str().unwrap()), "{name} is missing in {object:?}");

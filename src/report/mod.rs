@@ -7,6 +7,8 @@ mod document;
 mod json_lines;
 mod junit;
 mod plain;
+mod status;
+mod status_text;
 mod style;
 mod summary;
 mod text;
@@ -17,6 +19,12 @@ pub use document::{verdict_json, verdict_schema};
 pub use json_lines::JsonLines;
 pub use junit::verdict_junit;
 pub use plain::Plain;
+pub use status::{
+    AtWork, Changes, ChangesWord, Configure, DiskStatus, Existing, ExistingWord, HostStatus, LastVerdict,
+    NetworkStatus, NodeStatus, STATUS_VERSION, ServiceStatus, SpecStatus, Status, VerdictCounts,
+    WorkDirectory, status_json, status_schema,
+};
+pub use status_text::status_text;
 pub use style::{Style, Tone};
 pub use summary::Summary;
 pub use verdict::{print_verdict, verdict_text};
