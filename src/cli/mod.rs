@@ -9,6 +9,7 @@ mod reports;
 mod schema;
 mod session;
 pub mod spec_file;
+mod status;
 mod subject;
 mod tool_choice;
 mod tools;
@@ -49,6 +50,7 @@ enum Command {
     Up(up::Args),
     Plan(plan::Args),
     Verify(Box<verify::Args>),
+    Status(status::Args),
     Destroy(destroy::Args),
     Render(render::Args),
     Validate(validate::Args),
@@ -68,6 +70,7 @@ impl Cli {
             Command::Up(args) => args.run(&session).await,
             Command::Plan(args) => args.run(&session).await,
             Command::Verify(args) => args.run(&session).await,
+            Command::Status(args) => args.run(&session).await,
             Command::Destroy(args) => args.run(&session).await,
             Command::Render(args) => args.run(&session).await,
             Command::Validate(args) => Ok(args.run()),

@@ -151,9 +151,10 @@ impl Args {
     }
 }
 
-/// How deep to look where there is a token.
-const fn usual_level(_read_only: bool) -> Level {
-    Level::Health
+/// How deep to look where there is a token: without writing, the API is all that is left.
+const fn usual_level(read_only: bool) -> Level {
+    let [.., deepest] = Level::ALL;
+    if read_only { Level::Api } else { deepest }
 }
 
 #[cfg(test)]

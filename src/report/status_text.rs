@@ -78,20 +78,14 @@ fn exists(exists: &Existing, wanted: usize) -> String {
 }
 
 fn at_work(run: &AtWork) -> String {
-    let since = &run.since;
-    match (&run.program, run.killed) {
-        (Some(program), true) => {
-            format!(
-                "{program}, which a killed run of refarch left at work since {since}; the nodes are not asked"
-            )
-        }
-        _ => {
-            let AtWork { command, user, process, .. } = run;
-            format!(
-                "`{command}` of {user} (process {process}) since {since}; the nodes are not asked meanwhile"
-            )
-        }
+    let AtWork { command, user, process, since, .. } = run;
+    if let (Some(program), true) = (&run.program, run.killed) {
+        return format!(
+            "{program} (process {process}), which a killed run of refarch left at work since {since}; the nodes \
+             are not asked meanwhile"
+        );
     }
+    format!("`{command}` of {user} (process {process}) since {since}; the nodes are not asked meanwhile")
 }
 
 fn node_line(node: &NodeStatus, wanted: &str) -> String {

@@ -25,9 +25,35 @@ pub struct Inspection {
     pub exists: bool,
     /// Whose it is.
     pub owner: Option<Owner>,
+    /// Its network.
+    #[serde(default)]
+    pub network: Option<Network>,
+    /// Its hosts.
+    #[serde(default)]
+    pub hosts: Vec<Host>,
     /// Its data disks.
     #[serde(default)]
     pub disks: Vec<Disk>,
+}
+
+/// The network of a deployment.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Network {
+    /// Its addresses.
+    pub cidr: String,
+    /// Whether it is there, and not only recorded.
+    pub present: bool,
+}
+
+/// A host of a deployment.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Host {
+    /// Its name, which is that of its node.
+    pub name: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Its address.
+    pub address: String,
 }
 
 /// A data disk of a deployment.

@@ -20,6 +20,7 @@ mod phases;
 mod preflight;
 mod prove;
 mod scratch;
+mod status;
 mod token;
 mod world;
 
@@ -32,4 +33,5 @@ pub use given::Flaw;
 pub use infrastructure::Planned;
 pub use losses::GivenUp;
 pub use phases::{Done, PlanOutcome, Until, UpOptions, VerifyOptions, plan, render_to, revoke, up, verify};
+pub use status::{StatusRequest, status};
 pub use world::{Request, World};

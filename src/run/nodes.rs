@@ -36,7 +36,19 @@ pub async fn ask_all(world: &World, ansible: &ansible::Client) -> Result<Gathere
 /// # Errors
 /// When the user interrupts, and on a bug.
 pub async fn ask_who_answers(world: &World) -> Result<Gathered, Error> {
-    let asked = async { Ok(preflight::ansible(world).await?.playbook(Playbook::new("probe.yml")).await?) };
+    ask(world, Playbook::new("probe.yml")).await
+}
+
+/// Asks these nodes, and takes down why one told nothing; one that is known not to run is not waited for.
+///
+/// # Errors
+/// When the user interrupts, and on a bug.
+pub async fn ask_those(world: &World, nodes: &[NodeName]) -> Result<Gathered, Error> {
+    ask(world, Playbook::new("probe.yml").on(nodes)).await
+}
+
+async fn ask(world: &World, playbook: Playbook) -> Result<Gathered, Error> {
+    let asked = async { Ok(preflight::ansible(world).await?.playbook(playbook).await?) };
     match asked.await {
         Ok(outcome) => understand(world, &outcome),
         Err(error) => {

@@ -69,6 +69,15 @@ pub struct World {
     writer: Option<Writer>,
 }
 
+/// What a look at a deployment needs.
+pub(super) struct Look {
+    pub deployment: Deployment,
+    pub workdir: Workdir,
+    pub secrets: Secrets,
+    pub runner: Runner,
+    pub lab: Lab,
+}
+
 impl World {
     /// Takes the lock, waits for what a killed run left at work, and starts the record of this run.
     pub async fn open(request: Request) -> Result<Self, Error> {
@@ -102,10 +111,9 @@ impl World {
             ambient,
             lock: Some(lock.clone()),
         });
-        let spec_folder = workdir.root().parent().and_then(Utf8Path::parent).map(Utf8Path::to_owned);
         let world = Self {
             deployment,
-            spec_folder: spec_folder.unwrap_or_default(),
+            spec_folder: spec_folder(&workdir),
             workdir,
             secrets,
             secrets_known,
@@ -127,6 +135,29 @@ impl World {
         }
         world.workdir.recover_runs(&world.run, &world.redactor)?;
         Ok(world)
+    }
+
+    /// A world to look at: nothing is locked, made or recorded for it, and its programs are logged in `logs`.
+    pub(super) fn look(look: Look, logs: &Utf8Path) -> Self {
+        let Look { deployment, workdir, secrets, runner, lab } = look;
+        Self {
+            deployment,
+            spec_folder: spec_folder(&workdir),
+            workdir,
+            secrets,
+            secrets_known: true,
+            redactor: runner.redactor().clone(),
+            events: Sender::nowhere(),
+            interrupts: runner.interrupts().clone(),
+            runner,
+            run: Run { id: String::new(), folder: logs.to_owned() },
+            lab,
+            accepted: BTreeSet::new(),
+            given_up: Vec::new(),
+            given: None,
+            local_file: OnceCell::new(),
+            writer: None,
+        }
     }
 
     /// Closes the record of this run. What could not be written changes nothing of how the run ended, but should be
@@ -272,6 +303,11 @@ impl World {
         let found = LocalFile { path, sha256 };
         Ok(Some(self.local_file.get_or_init(|| found).clone()))
     }
+}
+
+/// The folder that the spec lies in, beside its work directory.
+fn spec_folder(workdir: &Workdir) -> Utf8PathBuf {
+    workdir.root().parent().and_then(Utf8Path::parent).map(Utf8Path::to_owned).unwrap_or_default()
 }
 
 /// How a data disk is named in the secrets store.

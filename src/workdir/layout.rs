@@ -32,7 +32,14 @@ impl Workdir {
         Ok(Self { root })
     }
 
-    fn place(spec: &Utf8Path, name: &str) -> Result<Utf8PathBuf, Error> {
+    /// The work directory of the deployment `name` beside its spec, if it is there; nothing is made.
+    pub fn existing(spec: &Utf8Path, name: &str) -> Result<Option<Self>, Error> {
+        let root = Self::place(spec, name)?;
+        Ok(root.is_dir().then_some(Self { root }))
+    }
+
+    /// Where the work directory of the deployment `name` lies, whether it is there or not.
+    pub fn place(spec: &Utf8Path, name: &str) -> Result<Utf8PathBuf, Error> {
         let folder = match spec.parent() {
             Some(parent) if parent == "" => Utf8Path::new("."),
             Some(parent) => parent,
@@ -153,6 +160,16 @@ mod tests {
         assert_eq!(workdir.root(), path.join(".refarch/demo"));
         assert_eq!((mode(workdir.root()), mode(&path.join(".refarch"))), (0o700, 0o700));
         assert_eq!(fs_err::read_to_string(path.join(".refarch/.gitignore")).unwrap(), "*\n");
+    }
+
+    #[test]
+    fn looking_for_one_makes_none() {
+        let (_keep, path) = folder();
+        let spec = path.join("gitlab.yml");
+        assert_eq!(Workdir::existing(&spec, "demo").unwrap(), None);
+        assert!(!path.join(".refarch").exists());
+        let made = Workdir::open(&spec, "demo").unwrap();
+        assert_eq!(Workdir::existing(&spec, "demo").unwrap(), Some(made));
     }
 
     #[test]

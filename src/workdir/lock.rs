@@ -133,6 +133,13 @@ impl Lock {
         }
     }
 
+    /// The last holder of a free lock at `path`, if a program of its is still at work: it was killed.
+    #[must_use]
+    pub fn left_at_work(path: &Utf8Path) -> Option<Owner> {
+        let owner = read(&mut File::open(path).ok()?)?;
+        owner.child.as_ref().is_some_and(process::is_running).then_some(owner)
+    }
+
     /// Writes which program is at work.
     pub fn name_child(&self, child: Option<&Child>) -> io::Result<()> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -272,6 +279,8 @@ mod tests {
         let (lock, _) = Lock::take(&path, claim("refarch up")).unwrap();
         lock.name_child(Some(&child_of(&process))).unwrap();
         drop(lock);
+        assert_eq!(Lock::holder(&path), None);
+        assert_eq!(Lock::left_at_work(&path).unwrap().command, "refarch up");
         let (lock, leftover) = Lock::take(&path, claim("refarch up")).unwrap();
         let leftover = leftover.unwrap();
         assert_eq!(leftover.child.tool, "sleep");

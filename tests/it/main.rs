@@ -10,4 +10,5 @@ mod spec;
 mod spec_noise;
 mod spec_schema;
 mod spec_values;
+mod status;
 mod validate;

@@ -7,5 +7,5 @@ mod disk;
 mod hung;
 mod output;
 mod signals;
-mod stage;
+pub mod stage;
 mod tool;
