@@ -9,8 +9,8 @@ use super::luck::stage::{NODE, Stage};
 fn steps(inspect: &str) -> Vec<Value> {
     [
         ("inspect", inspect),
-        ("version", "terraform/version"),
         ("version", "ansible/version"),
+        ("version", "terraform/version"),
         ("output", "terraform/output-deployment"),
         ("probe.yml", "ansible/unreachable"),
     ]
@@ -28,6 +28,7 @@ fn existing() -> Stage {
     let mut secrets = stage.secrets();
     secrets["suffix"] = found["owner"]["suffix"].clone();
     fs_err::write(stage.work().join("secrets.json"), secrets.to_string()).unwrap();
+    fs_err::create_dir(stage.work().join("ansible")).unwrap();
     stage
 }
 
@@ -74,7 +75,7 @@ fn a_node_that_can_not_be_reached_is_part_of_the_answer() {
     assert_eq!(status["nodes"][0]["name"], NODE);
     assert!(status["nodes"][0]["unknown"].is_string(), "{status:#}");
     assert_eq!(status["changes"]["state"], "unknown");
-    assert!(stage.calls().contains(&"probe.yml".to_owned()));
+    assert!(stage.calls().contains(&"probe.yml".to_owned()), "{status:#}");
     assert_eq!(kept(&stage), before, "something was written");
     stage.run(&["status"]).assert(0, &["1 of 1 node running", "unknown: nothing is known of"]);
 }
