@@ -155,6 +155,7 @@ impl World {
             accepted: BTreeSet::new(),
             given_up: Vec::new(),
             given: None,
+            tool: terraform::Wish::default(),
             local_file: OnceCell::new(),
             writer: None,
         }
