@@ -16,7 +16,7 @@ pub use waves::{Waves, waves};
 use indexmap::IndexMap;
 
 use crate::architecture::Architecture;
-use crate::spec::{Cidr, DeploymentName, Gitlab, Provider, Tls};
+use crate::spec::{Cidr, DeploymentName, Gitlab, Provider, SecretReference, Tls};
 
 /// Everything that refarch will make, by name.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +73,20 @@ impl Deployment {
         match self.provider {
             Provider::Lab(_) => true,
         }
+    }
+
+    /// The secrets that the user gives, by reference: each source once, in the order of the nodes.
+    #[must_use]
+    pub fn given_secrets(&self) -> Vec<SecretReference> {
+        let mut found: Vec<SecretReference> = Vec::new();
+        for value in self.nodes.values().flat_map(|node| node.settings.values()) {
+            value.references(&mut |reference| {
+                if found.iter().all(|known| known.source != reference.source) {
+                    found.push(reference.clone());
+                }
+            });
+        }
+        found
     }
 
     /// The version string of the package, such as `18.11.2-ee.0`.

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Component;
-use crate::spec::DeploymentName;
+use crate::spec::{DeploymentName, SettingTree};
 
 /// The name of a node: deployment, component and index, as in `acme-all-in-one-1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub struct Node {
     pub root_disk_gb: u32,
     /// Disks that outlive the node, by name.
     pub data_disks: IndexMap<String, DataDisk>,
+    /// What the user sets in its gitlab.rb, after all blocks that say so were merged.
+    pub settings: SettingTree,
 }
 
 /// How large a machine is.

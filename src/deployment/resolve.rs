@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::{DataDisk, Deployment, Flow, Machine, Node, NodeName};
 use crate::architecture::{Architecture, Component, ComponentSize};
-use crate::spec::{DeploymentName, Spec};
+use crate::spec::Spec;
 
 /// Resolves what the user wrote against the architecture that it names.
 #[must_use]
@@ -12,7 +12,7 @@ pub fn resolve(spec: &Spec, architecture: Architecture) -> Deployment {
     let nodes: IndexMap<NodeName, Node> = architecture
         .components
         .iter()
-        .flat_map(|(component, size)| (1..=size.nodes).map(|index| node(&spec.name, *component, size, index)))
+        .flat_map(|(component, size)| (1..=size.nodes).map(|index| node(spec, *component, size, index)))
         .map(|node| (node.name.clone(), node))
         .collect();
     let front = NodeName::new(&spec.name, Component::AllInOne, 1);
@@ -28,20 +28,21 @@ pub fn resolve(spec: &Spec, architecture: Architecture) -> Deployment {
     }
 }
 
-fn node(deployment: &DeploymentName, component: Component, size: &ComponentSize, index: u32) -> Node {
+fn node(spec: &Spec, component: Component, size: &ComponentSize, index: u32) -> Node {
     let data_disks = component
         .data_mount()
         .map(|mount| ("data".to_owned(), DataDisk { size_gb: size.disks.data_gb, mount }))
         .into_iter()
         .collect();
     Node {
-        name: NodeName::new(deployment, component, index),
+        name: NodeName::new(&spec.name, component, index),
         component,
         zone: (index - 1) % 3,
         architecture: "amd64",
         machine: Machine { vcpu: size.vcpu, memory_gb: size.memory_gb },
         root_disk_gb: size.disks.root_gb,
         data_disks,
+        settings: spec.settings.of(component),
     }
 }
 

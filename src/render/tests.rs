@@ -67,6 +67,12 @@ fn each_rendered_file_reads_as_reviewed() {
 }
 
 #[test]
+fn settings_and_references_to_secrets_read_as_reviewed() {
+    let tree = tree(include_str!("../../examples/lab-1k-settings.yml"), None);
+    insta::assert_snapshot!(text(&tree, "ansible/files/tuned-all-in-one-1/gitlab.rb"));
+}
+
+#[test]
 fn rendering_twice_gives_the_same_bytes() {
     assert_eq!(tree(EXAMPLE, None), tree(EXAMPLE, None));
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -17,6 +17,10 @@ use crate::render::{self, Bound, Tree, gitlab_rb};
 use crate::rollout::Wanted;
 use crate::secrets::today;
 use crate::spec::Tls;
+use crate::workdir::Workdir;
+
+/// The file with the secrets that gitlab.rb refers to.
+const SECRETS_FILE: &str = "refarch-secrets.json";
 
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
@@ -97,7 +101,7 @@ fn write_node(world: &World, name: &NodeName) -> Result<(), Error> {
     let folder = world.workdir.ansible().join("files").join(name.as_str());
     let host = world.deployment.gitlab.url.host();
     let secrets = named_secrets(world, name)?;
-    world.workdir.write_private(&folder.join("refarch-secrets.json"), &secrets)?;
+    world.workdir.write_private(&folder.join(SECRETS_FILE), &secrets)?;
     let certificate = world.certificate()?;
     let ssl = folder.join("ssl");
     world.workdir.write_private(&ssl.join(format!("{host}.crt")), &certificate.certificate)?;
@@ -124,24 +128,64 @@ fn delivered(world: &World, name: &NodeName, file: &str) -> Result<Vec<u8>, Erro
     fs_err::read(&path).map_err(|error| Error::LocalFile { path, why: error.to_string() })
 }
 
+/// The secrets in what was delivered to the nodes by earlier runs. What the user gave is kept nowhere else, and the logs
+/// of a killed run may hold it.
+pub fn delivered_secrets(workdir: &Workdir) -> Vec<SecretString> {
+    let folders = fs_err::read_dir(workdir.ansible().join("files")).into_iter().flatten().flatten();
+    let mut found = Vec::new();
+    for folder in folders.filter_map(|entry| Utf8PathBuf::from_path_buf(entry.path()).ok()) {
+        let text = fs_err::read(folder.join(SECRETS_FILE)).unwrap_or_default();
+        let values: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap_or_default();
+        found.extend(values.into_values().map(SecretString::from));
+        let keys = fs_err::read_dir(folder.join("ssl")).into_iter().flatten().flatten();
+        let keys = keys.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "key"));
+        found.extend(
+            keys.filter_map(|entry| fs_err::read_to_string(entry.path()).ok()).map(SecretString::from),
+        );
+    }
+    found
+}
+
 /// Where the node's own `gitlab-secrets.json` lies after a reconfigure.
 pub fn fetched_secrets(world: &World, name: &NodeName) -> Utf8PathBuf {
     world.workdir.ansible().join("fetched").join(name.as_str()).join("gitlab-secrets.json")
 }
 
-/// The named secrets that this node's gitlab.rb refers to, and no others.
+/// The secrets that this node's gitlab.rb refers to, and no others. A run that only looks reads nothing of the user's:
+/// for it, what was delivered is what should be there.
 fn named_secrets(world: &World, name: &NodeName) -> Result<Vec<u8>, Error> {
     let node = &world.deployment.nodes[name];
     let settings = gitlab_rb::settings(&world.deployment, node).map_err(render::Error::from)?;
-    let values: Map<String, Value> = settings
-        .secrets()
-        .into_iter()
-        .filter_map(|secret| {
-            let value = world.secrets.named.get(secret.key())?;
-            Some((secret.key().to_owned(), Value::from(value.expose_secret())))
-        })
-        .collect();
-    Ok(format!("{:#}\n", Value::Object(values)).into_bytes())
+    let sources = settings.given();
+    let given = world.given.as_ref().map(|given| &given.secrets);
+    if given.is_none() && !sources.is_empty() {
+        return delivered(world, name, SECRETS_FILE);
+    }
+    let made = settings.secrets().into_iter().filter_map(|secret| {
+        let value = world.secrets.named.get(secret.key())?;
+        Some((secret.key().to_owned(), Value::from(value.expose_secret())))
+    });
+    let given = sources.iter().filter_map(|source| {
+        let value = given?.get(source)?;
+        Some((source.to_string(), Value::from(value.expose_secret())))
+    });
+    let values: Map<String, Value> = made.chain(given).collect();
+    Ok(ascii(&format!("{:#}\n", Value::Object(values))).into_bytes())
+}
+
+/// JSON with everything beyond ASCII escaped: Ruby reads the file in the encoding of whoever runs it.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            text.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text
 }
 
 /// Makes the certificate anew when it ends soon or is for another name, unless it is the user's own.
@@ -171,7 +215,15 @@ pub(super) fn remove_if_there(path: &Utf8Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{sha256, sha256_of_file};
+    use super::{ascii, sha256, sha256_of_file};
+
+    #[test]
+    fn json_beyond_ascii_means_the_same() {
+        let value = serde_json::json!({"env:P": "Gr\u{f6}\u{df}e \u{1f980} \" \n"});
+        let text = ascii(&value.to_string());
+        assert!(text.is_ascii(), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), value);
+    }
 
     #[test]
     fn a_file_hashes_as_its_bytes_do() {

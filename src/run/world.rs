@@ -7,7 +7,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::ExposeSecret as _;
 
 use super::given::{Given, Sources};
-use super::{Error, GivenUp, bind::sha256_of_file, identity, identity::AUTHORITY, lab::Lab, losses};
+use super::{
+    Error, GivenUp,
+    bind::{delivered_secrets, sha256_of_file},
+    identity,
+    identity::AUTHORITY,
+    lab::Lab,
+    losses,
+};
 use crate::architecture;
 use crate::deployment::{Deployment, NodeName, SecretName, resolve};
 use crate::events::{self, Kind, Reader, Sender, Writer};
@@ -90,6 +97,7 @@ impl World {
         let secrets_known = stored.is_some();
         let secrets = stored.unwrap_or_else(|| Secrets::new(crate::secrets::suffix()));
         let redactor = Redactor::knowing(&secrets.values());
+        redactor.learn(&delivered_secrets(&workdir));
         let (events, writer) = events::start(events::Options {
             run: run.id.clone(),
             path: run.events(),
@@ -172,8 +180,9 @@ impl World {
     /// Reads what the user gives beside the spec, and checks it.
     pub fn take_given(&mut self) -> Result<(), Error> {
         let sources = Sources { ambient: self.runner.ambient(), folder: &self.spec_folder };
-        let given = Given::take(&self.deployment, &[], sources, jiff::Timestamp::now())
-            .map_err(|reasons| Error::Given { reasons })?;
+        let given =
+            Given::take(&self.deployment, &self.deployment.given_secrets(), sources, jiff::Timestamp::now())
+                .map_err(|reasons| Error::Given { reasons })?;
         self.redactor.learn(&given.secret_values());
         for warning in &given.warnings {
             self.events.warn(warning.message.clone(), Some(warning.help.clone()));

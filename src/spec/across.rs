@@ -6,6 +6,7 @@ use super::block::Placed;
 use super::draft::Draft;
 use super::problem::{Findings, Problem};
 use super::rule;
+use super::settings;
 use super::source::word;
 use super::types::Package;
 use super::values::{Cidr, GitlabVersion};
@@ -18,6 +19,10 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
     }
     url_port(draft, findings);
     package_file(draft, findings);
+    if let Some(draft_settings) = &draft.settings {
+        let version = draft.version.as_ref().map(|version| version.value);
+        settings::check(&draft_settings.seen, version, findings);
+    }
     allowlist(&draft.monitoring_allowlist, findings);
 }
 

@@ -122,6 +122,14 @@ impl<'t> Block<'t> {
         found
     }
 
+    /// All keys with their values, for a block whose keys are not known beforehand.
+    pub(super) fn into_fields(self) -> Vec<(&'t str, Field<'t>)> {
+        let field = |(name, key, node): &(&'t str, &'t Node, &'t Node)| {
+            (*name, Field { path: self.path_of(name), key_at: key.at.clone(), node })
+        };
+        self.entries.iter().map(field).collect()
+    }
+
     /// Reports the keys that are missing and those that nobody asked for. `elsewhere` are keys that exist in
     /// another block.
     pub(super) fn close(self, elsewhere: &[(&str, &str)], findings: &mut Findings) {
@@ -183,7 +191,7 @@ impl<'t> Field<'t> {
             Value::Text(text) if text.trim().is_empty() => self.is_empty(example, findings),
             Value::Text(text) => return Some(Placed { value: text, at: self.at() }),
             Value::Null => self.is_empty(example, findings),
-            Value::Bool | Value::Integer(_) | Value::Float => {
+            Value::Bool(_) | Value::Integer(_) | Value::Float(_) => {
                 let help = format!("{example}, or put the value in quotes if it is meant");
                 self.has_wrong_type("text", &help, findings);
             }

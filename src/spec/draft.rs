@@ -8,6 +8,7 @@ use super::parse::{Node, Value};
 use super::problem::{Findings, Problem};
 use super::refusal::Refusal;
 use super::rule;
+use super::settings::{self, SettingsDraft};
 use super::tls::{self, Tls};
 use super::types::{FORMAT, Gitlab, Lab, Package, Provider, Size, Spec};
 use super::values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
@@ -37,6 +38,7 @@ pub(super) struct Draft {
     pub(super) monitoring_allowlist: Vec<Placed<Cidr>>,
     pub(super) provider: Option<Provider>,
     pub(super) tls: Option<Tls>,
+    pub(super) settings: Option<SettingsDraft>,
 }
 
 impl Draft {
@@ -53,6 +55,7 @@ impl Draft {
             },
             provider: self.provider?,
             tls: self.tls?,
+            settings: self.settings?.settings,
         })
     }
 }
@@ -86,6 +89,10 @@ pub(super) fn read(tree: &Node, text: &str, findings: &mut Findings) -> Draft {
     draft.tls = match block.optional("tls") {
         Some(field) => tls::read(&field, text, findings),
         None => Some(Tls::default()),
+    };
+    draft.settings = match block.optional("settings") {
+        Some(field) => settings::read(&field, text, findings),
+        None => Some(SettingsDraft::default()),
     };
     block.close(NESTED, findings);
     draft
@@ -135,7 +142,7 @@ fn version(field: &Field<'_>, text: &str, findings: &mut Findings) -> Option<Pla
     let written = text.get(field.node.written.clone()).unwrap_or_default();
     let is_plain = written.starts_with(|c: char| c.is_ascii_digit());
     match &field.node.value {
-        Value::Integer(_) | Value::Float => {
+        Value::Integer(_) | Value::Float(_) => {
             let message =
                 "YAML reads this version as a number, and a number loses digits: 18.10 becomes 18.1";
             findings.add(unquoted(field, message, written));

@@ -75,6 +75,12 @@ rules! {
     refuse PACKAGE_REPOSITORY "package-repository": "distribution, components and key file are as in an apt source" => "copy them from the apt source";
     refuse SECRET_ENV "secret-env": "an environment variable's name has letters, digits and underscores, and begins with no digit" => "write the name alone, as in `env: SMTP_PASSWORD`";
     refuse SECRET_REFERENCE "secret-reference": "a secret is referred to by a variable or a file" => "write `{secret: {env: NAME}}` or `{secret: {file: PATH}}`";
+    refuse SETTING_OWNED "setting-owned": "what the spec, the architecture or refarch's own secrets decide is not set by hand" => "remove the key";
+    refuse SETTING_UNKNOWN "setting-unknown": "a key of `settings` is one that gitlab.rb has" => "correct the key: the package would ignore it without a word";
+    refuse SETTING_LATER "setting-later": "a key of `settings` is there in the GitLab version" => "remove it, or choose a later version";
+    refuse SETTING_GONE "setting-gone": "a key of `settings` is still there in the GitLab version" => "remove it";
+    refuse SETTING_VALUE "setting-value": "a value of `settings` is one that its key can take" => "write the value as the key asks for it";
+    refuse SETTING_SECRET "setting-secret": "a secret in `settings` is given by reference" => "write `{secret: {env: NAME}}`";
 
     // Worth a warning.
     warn VERSION_NEWER "version-newer": "the keys of the GitLab version have been read" => "look through that version's upgrade notes for changed gitlab.rb keys";

@@ -7,6 +7,7 @@ use miette::NamedSource;
 use super::parse::Span;
 use super::problem::{Findings, Problem};
 use super::rule;
+use super::settings::is_named_so;
 
 /// The largest spec that is read, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -153,18 +154,36 @@ fn unnamed_secrets(text: &str) -> Vec<Span> {
         }
     }
     let mut start = 0;
+    // The indentation of a key whose value goes on over the lines below it.
+    let mut block: Option<usize> = None;
     for line in text.split_inclusive('\n') {
-        if let Some((key, value)) = line.split_once(':') {
-            let key_lower = key.to_lowercase();
-            let from = start + key.len() + 1 + (value.len() - value.trim_start().len());
-            let end = start + line.trim_end().len();
-            if NAMES.iter().any(|name| key_lower.contains(name)) && from < end {
-                found.push(from..end);
-            }
+        let end = start + line.trim_end().len();
+        let indent = line.len() - line.trim_start().len();
+        if block.is_some_and(|above| indent > above) {
+            found.push((start + indent).min(end)..end);
+        } else if !line.trim().is_empty() {
+            let from = named(line, NAMES);
+            block = from.filter(|from| line[*from..].starts_with(['|', '>'])).map(|_| indent);
+            found.extend(from.map(|from| start + from..end).filter(|span| !span.is_empty()));
         }
         start += line.len();
     }
     found
+}
+
+/// Where in a line the value of a key begins that is named like a secret. What only refers to one is none.
+fn named(line: &str, names: &[&str]) -> Option<usize> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '"' | '\'');
+    line.match_indices(':').find_map(|(colon, _)| {
+        let key = line[..colon].rsplit(|c| !is_part(c)).next().unwrap_or_default().trim_matches(['"', '\'']);
+        let key_lower = key.to_lowercase();
+        let is_secret = names.iter().any(|name| key_lower.contains(name)) || is_named_so(key, false);
+        let value = &line[colon + 1..];
+        let from = colon + 1 + (value.len() - value.trim_start().len());
+        let inner = value.trim_start().strip_prefix('{').map(str::trim_start).unwrap_or_default();
+        let refers = ["secret:", "env:", "file:"].iter().any(|word| inner.starts_with(word));
+        (is_secret && !refers && from < line.trim_end().len()).then_some(from)
+    })
 }
 
 #[cfg(test)]
@@ -179,6 +198,18 @@ mod tests {
         assert_eq!(
             shown.inner(),
             "a: ?[31mé \npassword: *********\nurl: https://me:****@host/\n???k: **************************\n"
+        );
+    }
+
+    #[test]
+    fn secrets_are_hidden_wherever_they_stand_in_a_line_and_references_are_not() {
+        let text = "a: {b: x, password: hunter2, c: y}\nsmtp_password: {secret: {env: NAME}}\n  aws_secret_access_key: \
+                    'x'\ntoken: |\n  one\n  two\nnext: 1\n";
+        let shown = shown("x", text);
+        assert_eq!(
+            shown.inner(),
+            "a: {b: x, password: **************\nsmtp_password: {secret: {env: NAME}}\n  aws_secret_access_key: \
+             ***\ntoken: *\n  ***\n  ***\nnext: 1\n"
         );
     }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::refusal::Refusal;
 use super::rule;
+use super::settings::Settings;
 use super::tls::Tls;
 use super::values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
 
@@ -18,7 +19,7 @@ use super::values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl
 pub const FORMAT: u32 = 1;
 
 /// A GitLab installation, described in one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Spec {
     /// The deployment's name. It starts the name of every node and of everything that is made for it.
@@ -32,6 +33,10 @@ pub struct Spec {
     /// Where the certificate of GitLab's address comes from: exactly one source. Default: `private_ca`.
     #[schemars(default)]
     pub tls: Tls,
+    /// Values for gitlab.rb, per component. Default: none.
+    #[serde(skip_serializing_if = "Settings::is_empty")]
+    #[schemars(default)]
+    pub settings: Settings,
 }
 
 /// The size of a reference architecture.

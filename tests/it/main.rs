@@ -6,6 +6,7 @@ mod drive;
 mod gitlab;
 mod luck;
 mod rooms;
+mod setting_keys;
 mod spec;
 mod spec_noise;
 mod spec_schema;

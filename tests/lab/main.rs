@@ -11,5 +11,6 @@ mod losses;
 mod machine;
 mod opentofu;
 mod process;
+mod ruby;
 mod secrets;
 mod versions;

@@ -24,7 +24,7 @@ pub fn settings(deployment: &Deployment, node: &Node) -> Result<Settings, Confli
     let component = match node.component {
         Component::AllInOne => all_in_one::settings(deployment)?,
     };
-    component.merge(provider_settings(deployment)?)
+    component.merge(provider_settings(deployment)?)?.overlay(&node.settings)
 }
 
 /// What the place where a node runs asks of its gitlab.rb.

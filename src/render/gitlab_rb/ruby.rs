@@ -12,7 +12,7 @@ pub(super) fn write(node: &Node, settings: &Settings, resolve: &dyn Fn(&Address)
         "# Written by refarch for {} ({}). Change the spec, not this file: the next run replaces it.\n",
         node.name, node.component
     );
-    if !settings.secrets().is_empty() {
+    if !settings.secrets().is_empty() || !settings.given().is_empty() {
         let _ = write!(
             text,
             "# Secrets stand in {SECRETS_PATH}; here they have names only.\n\
@@ -32,26 +32,41 @@ pub(super) fn write(node: &Node, settings: &Settings, resolve: &dyn Fn(&Address)
     text
 }
 
-/// A single-quoted string, in which Ruby knows only `\\` and `\'`.
+/// A string that is the text and nothing else. Printable ASCII stands in single quotes, in which Ruby knows only `\\`
+/// and `\'`. Anything else stands in double quotes and is escaped: Ruby reads a line end of two characters as one, reads
+/// the file in the encoding of whoever runs it, and a character that can't be seen would mislead a reviewer.
 pub(super) fn quote(text: &str) -> String {
+    let plain = text.chars().all(|character| matches!(character, ' '..='~'));
     let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('\'');
+    let mark = if plain { '\'' } else { '"' };
+    quoted.push(mark);
     for character in text.chars() {
-        if matches!(character, '\\' | '\'') {
-            quoted.push('\\');
+        match character {
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            // In double quotes, `#` begins an expression.
+            '\\' => quoted.push_str("\\\\"),
+            '#' if !plain => quoted.push_str("\\#"),
+            _ if character == mark => quoted.extend(['\\', character]),
+            ' '..='~' => quoted.push(character),
+            _ => {
+                let _ = write!(quoted, "\\u{{{:x}}}", u32::from(character));
+            }
         }
-        quoted.push(character);
     }
-    quoted.push('\'');
+    quoted.push(mark);
     quoted
 }
 
 fn expression(value: &Value, resolve: &dyn Fn(&Address) -> String, depth: usize) -> String {
     match value {
+        Value::Nil => "nil".to_owned(),
         Value::Bool(value) => value.to_string(),
+        Value::Decimal(text) => text.clone(),
         Value::Integer(value) => value.to_string(),
         Value::Text(text) => quote(text),
         Value::Secret(name) => format!("secrets.fetch({})", quote(name.key())),
+        Value::Given(source) => format!("secrets.fetch({})", quote(&source.to_string())),
         Value::Address(address) => quote(&resolve(address)),
         Value::List(items) => {
             let items: Vec<_> = items.iter().map(|item| expression(item, resolve, depth)).collect();

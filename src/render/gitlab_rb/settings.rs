@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::Value;
 use crate::deployment::SecretName;
+use crate::spec::{SecretSource, SettingTree};
 
 /// The assignments of one gitlab.rb, by path: `["nginx", "listen_port"]` is `nginx['listen_port']`.
 /// A path of one part is a call, as in `external_url 'https://…'`.
@@ -44,6 +45,17 @@ impl Settings {
         Ok(self)
     }
 
+    /// Adds what the user sets. Maps are merged with what stands there; a leaf is never replaced.
+    ///
+    /// # Errors
+    /// When a leaf is set already, which the spec's rules refuse before.
+    pub fn overlay(mut self, user: &SettingTree) -> Result<Self, Conflict> {
+        for (name, value) in user {
+            self.put(vec![name.clone()], value.into())?;
+        }
+        Ok(self)
+    }
+
     /// The assignments, ordered by path.
     pub fn iter(&self) -> impl Iterator<Item = (&[String], &Value)> {
         self.0.iter().map(|(path, value)| (path.as_slice(), value))
@@ -65,6 +77,39 @@ impl Settings {
         names
     }
 
+    /// The secrets that the user gives and that are referred to, each once.
+    #[must_use]
+    pub fn given(&self) -> Vec<SecretSource> {
+        let mut sources = Vec::new();
+        for value in self.0.values() {
+            value.walk(&mut |leaf| {
+                if let Value::Given(source) = leaf {
+                    sources.push(source.clone());
+                }
+            });
+        }
+        sources.sort_unstable();
+        sources.dedup();
+        sources
+    }
+
+    /// Sets a value, key by key where the keys below are set one by one: a first name has no value of its own, and the
+    /// keys that stand there already stay.
+    fn put(&mut self, path: Vec<String>, value: Value) -> Result<(), Conflict> {
+        let is_below = |known: &Vec<String>| known.len() > path.len() && known.starts_with(&path);
+        let one_by_one = path.len() == 1 || self.0.keys().any(is_below);
+        match (value, self.0.get_mut(&path)) {
+            (Value::Map(new), Some(Value::Map(old))) => fill(old, new, &path),
+            (Value::Map(new), None) if one_by_one => {
+                for (key, value) in new {
+                    self.put([path.as_slice(), &[key]].concat(), value)?;
+                }
+                Ok(())
+            }
+            (value, _) => self.insert(path, value),
+        }
+    }
+
     fn insert(&mut self, path: Vec<String>, value: Value) -> Result<(), Conflict> {
         let overlaps = |known: &&Vec<String>| known.starts_with(&path) || path.starts_with(known.as_slice());
         if let Some(first) = self.0.keys().find(overlaps) {
@@ -73,6 +118,23 @@ impl Settings {
         self.0.insert(path, value);
         Ok(())
     }
+}
+
+/// Adds entries to a hash, and to the hashes in it.
+fn fill(
+    old: &mut BTreeMap<String, Value>,
+    new: BTreeMap<String, Value>,
+    path: &[String],
+) -> Result<(), Conflict> {
+    for (key, value) in new {
+        let path = [path, std::slice::from_ref(&key)].concat();
+        match (old.get_mut(&key), value) {
+            (None, value) => drop(old.insert(key, value)),
+            (Some(Value::Map(old)), Value::Map(new)) => fill(old, new, &path)?,
+            (Some(_), _) => return Err(Conflict { first: display(&path), second: display(&path) }),
+        }
+    }
+    Ok(())
 }
 
 /// A path as it stands in gitlab.rb.

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 
 use crate::deployment::{NodeName, SecretName};
+use crate::spec::{SecretSource, SettingValue};
 
 /// A leaf or a collection of leaves.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
+    /// `nil`.
+    Nil,
     /// `true` or `false`.
     Bool(bool),
     /// A whole number.
     Integer(i64),
+    /// A number with a fraction, as Ruby writes it.
+    Decimal(String),
     /// A string, taken literally.
     Text(String),
     /// A list.
@@ -19,6 +24,8 @@ pub enum Value {
     Map(BTreeMap<String, Self>),
     /// A secret by name; its value stands in another file.
     Secret(SecretName),
+    /// A secret that the user gives, by where it comes from; its value stands in the same file.
+    Given(SecretSource),
     /// An address by name; its value is known once the nodes are made.
     Address(Address),
 }
@@ -37,7 +44,31 @@ impl Value {
         match self {
             Self::List(items) => items.iter().for_each(|item| item.walk(visit)),
             Self::Map(entries) => entries.values().for_each(|value| value.walk(visit)),
-            Self::Bool(_) | Self::Integer(_) | Self::Text(_) | Self::Secret(_) | Self::Address(_) => {}
+            Self::Nil
+            | Self::Bool(_)
+            | Self::Integer(_)
+            | Self::Decimal(_)
+            | Self::Text(_)
+            | Self::Secret(_)
+            | Self::Given(_)
+            | Self::Address(_) => {}
+        }
+    }
+}
+
+impl From<&SettingValue> for Value {
+    fn from(value: &SettingValue) -> Self {
+        match value {
+            SettingValue::Null => Self::Nil,
+            SettingValue::Bool(value) => Self::Bool(*value),
+            SettingValue::Integer(value) => Self::Integer(*value),
+            SettingValue::Decimal(text) => Self::Decimal(text.clone()),
+            SettingValue::Text(text) => Self::Text(text.clone()),
+            SettingValue::List(items) => Self::List(items.iter().map(Self::from).collect()),
+            SettingValue::Map(entries) => {
+                Self::Map(entries.iter().map(|(key, value)| (key.clone(), Self::from(value))).collect())
+            }
+            SettingValue::Secret(reference) => Self::Given(reference.source.clone()),
         }
     }
 }
