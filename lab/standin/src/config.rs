@@ -82,7 +82,8 @@ impl Config {
     #[cfg(test)]
     pub fn nowhere() -> Self {
         let nowhere = json!({"production": {
-            "version": "19.3.0", "host": "localhost", "origin": "http://localhost", "monitoring_whitelist": [],
+            "version": "19.3.0", "host": "localhost", "origin": "http://localhost", "ssh_host": "localhost", "ssh_port": 22,
+            "monitoring_whitelist": [],
             "trusted_proxies": [], "storages": {}, "puma_listen": "", "sidekiq_health": null,
             "sidekiq_concurrency": 1
         }});

@@ -42,6 +42,10 @@ pub struct Application {
     pub host: String,
     /// Origin of the external URL.
     pub origin: String,
+    /// Host in the addresses for Git over SSH.
+    pub ssh_host: String,
+    /// Port in the addresses for Git over SSH.
+    pub ssh_port: u64,
     /// Who may ask the health endpoints.
     pub monitoring_whitelist: Vec<IpNet>,
     /// Proxies whose word on the client's address counts.
@@ -131,6 +135,8 @@ fn application(settings: &Settings, url: &ExternalUrl) -> Result<Application, Er
         version: settings.version().to_string(),
         host: url.host.clone(),
         origin: url.origin(),
+        ssh_host: settings.text_or(&["gitlab_rails", "gitlab_ssh_host"], &url.host),
+        ssh_port: settings.number(&["gitlab_rails", "gitlab_shell_ssh_port"]).unwrap_or(22),
         monitoring_whitelist: whitelist.unwrap_or_else(local),
         trusted_proxies: networks(settings, "trusted_proxies")?.unwrap_or_default(),
         storages: storages(settings)?,

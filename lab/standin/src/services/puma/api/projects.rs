@@ -40,7 +40,7 @@ async fn shown(api: &Api, client: &Client, project: &Project) -> Result<Value, F
         "created_at": project.created_at,
         "default_branch": project.default_branch.as_deref().unwrap_or("main"),
         "topics": [],
-        "ssh_url_to_repo": ssh_url(&application.host, &project.full_path),
+        "ssh_url_to_repo": ssh_url(&application.ssh_host, application.ssh_port, &project.full_path),
         "http_url_to_repo": format!("{web_url}.git"),
         "web_url": web_url,
         "readme_url": null,
@@ -79,9 +79,13 @@ async fn shown(api: &Api, client: &Client, project: &Project) -> Result<Value, F
     Ok(shown)
 }
 
-/// Git over SSH goes to the host of the external URL.
-fn ssh_url(host: &str, full_path: &str) -> String {
-    format!("git@{host}:{full_path}.git")
+/// An address for Git over SSH; the short form knows no port.
+fn ssh_url(host: &str, port: u64, full_path: &str) -> String {
+    if port == 22 {
+        format!("git@{host}:{full_path}.git")
+    } else {
+        format!("ssh://git@{host}:{port}/{full_path}.git")
+    }
 }
 
 fn kin(api: &Api, namespace: &Group) -> Value {
@@ -219,4 +223,15 @@ fn permanent(project: &Project, full_path: Option<&str>) -> Result<(), Failure> 
         return refuse("`full_path` is incorrect. You must enter the complete path for the project.");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_for_ssh_names_its_port_where_it_is_another() {
+        assert_eq!(ssh_url("gitlab.example.com", 22, "a/b"), "git@gitlab.example.com:a/b.git");
+        assert_eq!(ssh_url("ssh.example.com", 2222, "a/b"), "ssh://git@ssh.example.com:2222/a/b.git");
+    }
 }
