@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::{DataDisk, Deployment, Flow, Machine, Node, NodeName};
 use crate::architecture::{Architecture, Component, ComponentSize};
-use crate::spec::Spec;
+use crate::spec::{Spec, merged};
 
 /// Resolves what the user wrote against the architecture that it names.
 #[must_use]
@@ -28,21 +28,33 @@ pub fn resolve(spec: &Spec, architecture: Architecture) -> Deployment {
     }
 }
 
+/// One node: the architecture's size, and over it what the spec says of the component and of the node.
 fn node(spec: &Spec, component: Component, size: &ComponentSize, index: u32) -> Node {
+    let name = NodeName::new(&spec.name, component, index);
+    let own = spec.nodes.of(component);
+    let machine = own.machine_of(name.as_str());
+    let data_gb = own.data_disk_of(name.as_str()).unwrap_or(size.disks.data_gb);
     let data_disks = component
         .data_mount()
-        .map(|mount| ("data".to_owned(), DataDisk { size_gb: size.disks.data_gb, mount }))
+        .map(|mount| ("data".to_owned(), DataDisk { size_gb: data_gb, mount }))
         .into_iter()
         .collect();
+    let settings = spec.settings.of(component);
     Node {
-        name: NodeName::new(&spec.name, component, index),
         component,
         zone: (index - 1) % 3,
         architecture: "amd64",
-        machine: Machine { vcpu: size.vcpu, memory_gb: size.memory_gb },
-        root_disk_gb: size.disks.root_gb,
+        machine: Machine {
+            vcpu: machine.vcpu.unwrap_or(size.vcpu),
+            memory_gb: machine.memory_gb.unwrap_or(size.memory_gb),
+        },
+        root_disk_gb: machine.root_disk_gb.unwrap_or(size.disks.root_gb),
         data_disks,
-        settings: spec.settings.of(component),
+        settings: match own.hosts.get(name.as_str()) {
+            Some(host) => merged(settings, &host.settings),
+            None => settings,
+        },
+        name,
     }
 }
 

@@ -7,6 +7,7 @@ use super::draft::Draft;
 use super::problem::{Findings, Problem};
 use super::rule;
 use super::settings;
+use super::sizing;
 use super::source::word;
 use super::types::Package;
 use super::values::{Cidr, GitlabVersion};
@@ -19,10 +20,10 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
     }
     url_port(draft, findings);
     package_file(draft, findings);
-    if let Some(draft_settings) = &draft.settings {
-        let version = draft.version.as_ref().map(|version| version.value);
-        settings::check(&draft_settings.seen, version, findings);
-    }
+    sizing::check(draft, findings);
+    let version = draft.version.as_ref().map(|version| version.value);
+    settings::check(draft.settings.iter().flat_map(|draft| &draft.seen), version, findings);
+    settings::check(draft.nodes.iter().flat_map(|draft| &draft.settings), version, findings);
     allowlist(&draft.monitoring_allowlist, findings);
 }
 

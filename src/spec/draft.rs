@@ -4,6 +4,7 @@
 use camino::Utf8PathBuf;
 
 use super::block::{Block, Field, Placed, refused};
+use super::nodes::{self, NodesDraft};
 use super::parse::{Node, Value};
 use super::problem::{Findings, Problem};
 use super::refusal::Refusal;
@@ -38,6 +39,7 @@ pub(super) struct Draft {
     pub(super) monitoring_allowlist: Vec<Placed<Cidr>>,
     pub(super) provider: Option<Provider>,
     pub(super) tls: Option<Tls>,
+    pub(super) nodes: Option<NodesDraft>,
     pub(super) settings: Option<SettingsDraft>,
 }
 
@@ -55,6 +57,7 @@ impl Draft {
             },
             provider: self.provider?,
             tls: self.tls?,
+            nodes: self.nodes?.nodes,
             settings: self.settings?.settings,
         })
     }
@@ -89,6 +92,10 @@ pub(super) fn read(tree: &Node, text: &str, findings: &mut Findings) -> Draft {
     draft.tls = match block.optional("tls") {
         Some(field) => tls::read(&field, text, findings),
         None => Some(Tls::default()),
+    };
+    draft.nodes = match block.optional("nodes") {
+        Some(field) => nodes::read(&field, text, findings),
+        None => Some(NodesDraft::default()),
     };
     draft.settings = match block.optional("settings") {
         Some(field) => settings::read(&field, text, findings),

@@ -9,6 +9,7 @@ use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::nodes::Nodes;
 use super::refusal::Refusal;
 use super::rule;
 use super::settings::Settings;
@@ -33,6 +34,10 @@ pub struct Spec {
     /// Where the certificate of GitLab's address comes from: exactly one source. Default: `private_ca`.
     #[schemars(default)]
     pub tls: Tls,
+    /// Where nodes differ from the architecture, or one from another. Default: nowhere.
+    #[serde(skip_serializing_if = "Nodes::is_empty")]
+    #[schemars(default)]
+    pub nodes: Nodes,
     /// Values for gitlab.rb, per component. Default: none.
     #[serde(skip_serializing_if = "Settings::is_empty")]
     #[schemars(default)]

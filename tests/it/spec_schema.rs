@@ -36,6 +36,15 @@ fn full_specs() -> Vec<Value> {
             },
             "provider": {"lab": {}},
             "tls": tls,
+            "nodes": {"all_in_one": {
+                "machine": {"vcpu": 16, "memory_gb": 32, "root_disk_gb": 80},
+                "disks": {"data": {"size_gb": 200}},
+                "hosts": {"acme-all-in-one-1": {
+                    "machine": {"memory_gb": 48.5},
+                    "disks": {"data": {"size_gb": 300}},
+                    "settings": {"puma": {"worker_processes": 6}},
+                }},
+            }},
             "settings": {
                 "all": {"gitlab_rails": {"smtp_enable": true, "smtp_password": {"secret": {"env": "SMTP_PASSWORD"}}}},
                 "all_in_one": {"puma": {"worker_processes": 4}, "nginx": {"custom_error_pages": null}},
@@ -81,6 +90,7 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
         }),
         Some("string") => value.is_string(),
         Some("integer") => value.is_i64(),
+        Some("number") => value.is_number(),
         // A value of `settings`: which ones a key takes is for its rules to say.
         None if schema["type"].is_null() => true,
         other => panic!("the schema has a type that this test doesn't know: {other:?}"),

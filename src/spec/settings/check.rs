@@ -9,7 +9,11 @@ use super::{owned, secrets};
 use crate::spec::GitlabVersion;
 
 /// Checks every key that was set; which keys there are is asked only where the version is known.
-pub(in super::super) fn check(seen: &[Seen], version: Option<GitlabVersion>, findings: &mut Findings) {
+pub(in super::super) fn check<'s>(
+    seen: impl IntoIterator<Item = &'s Seen>,
+    version: Option<GitlabVersion>,
+    findings: &mut Findings,
+) {
     for key in seen {
         if let Some(problem) = of(key, version) {
             findings.add(problem);

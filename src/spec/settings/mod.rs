@@ -12,8 +12,8 @@ mod value;
 
 pub use keys::{Standing, standing};
 pub use owned::owner;
-pub use value::{SettingTree, SettingValue, Settings};
+pub use value::{SettingTree, SettingValue, Settings, merged};
 
 pub(super) use check::check;
-pub(super) use read::{SettingsDraft, read};
+pub(super) use read::{Seen, SettingsDraft, read, tree};
 pub(super) use secrets::is_named_so;
