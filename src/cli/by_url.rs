@@ -55,6 +55,18 @@ pub enum Misfit {
         /// The variable's name.
         name: String,
     },
+    /// A host's name without a scheme, which is looked for as a file.
+    #[error("there is no file `{word}`")]
+    #[diagnostic(
+        code(refarch::cli::no_scheme),
+        help(
+            "for a GitLab by its URL write `https://{word}`; for a deployment name its spec, such as `gitlab.yml`"
+        )
+    )]
+    NoScheme {
+        /// What was given.
+        word: Utf8PathBuf,
+    },
     /// An option for URLs was given with a spec.
     #[error("`{option}` is for a URL, and `{spec}` is a spec: {why}")]
     #[diagnostic(code(refarch::cli::for_urls), help("leave it out, or give the URL instead of the spec"))]

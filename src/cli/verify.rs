@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::SecretString;
 
 use super::by_url::Misfit;
@@ -86,6 +86,9 @@ impl Args {
     }
 
     fn fits_a_spec(&self, spec: &Utf8PathBuf) -> Result<(), Misfit> {
+        if looks_like_a_host(spec) {
+            return Err(Misfit::NoScheme { word: spec.clone() });
+        }
         let misfit = |option, why| Misfit::ForUrls { option, spec: spec.clone(), why };
         if self.ca.is_some() {
             return Err(misfit("--ca", "the CA of a deployment is known"));
@@ -149,6 +152,13 @@ impl Args {
         }
         Ok(Some(SecretString::from(value)))
     }
+}
+
+/// Whether a word that names no file may well be meant as a host, with or without a path.
+fn looks_like_a_host(word: &Utf8Path) -> bool {
+    let first = word.as_str().split('/').next().unwrap_or_default();
+    let is_spec = matches!(word.extension(), Some("yml" | "yaml"));
+    !is_spec && first.trim_matches('.').contains('.') && !word.exists()
 }
 
 /// How deep to look where there is a token: without writing, the API is all that is left.
@@ -219,6 +229,17 @@ mod tests {
         assert!(!format!("{odd:?} {odd}").contains("glpat"), "{odd}");
         assert_eq!(Failure::from(odd).exit, ExitCode::Usage);
         assert!(args(&["a.yml"]).token(&session).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_host_without_a_scheme_is_told_how_to_write_a_url() {
+        for word in ["gitlab.acme.example", "gitlab.acme.example/git", "192.0.2.7"] {
+            let misfit = args(&[word]).fits_a_spec(&word.into()).unwrap_err();
+            assert!(matches!(misfit, Misfit::NoScheme { .. }), "{misfit}");
+        }
+        for word in ["gitlab.yml", "../specs/gitlab.yaml", "./acme", "acme", "Cargo.toml"] {
+            assert!(args(&[word]).fits_a_spec(&word.into()).is_ok(), "{word}");
+        }
     }
 
     #[test]

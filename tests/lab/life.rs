@@ -22,6 +22,7 @@ fn a_deployment_lives_from_its_first_up_to_destroy() {
     no_file_leaks_a_secret(&life);
     plain_tools_accept_what_is_rendered(&life);
     a_second_run_changes_nothing_and_locks_a_third_out(&life);
+    its_status_is_told(&life);
     another_work_directory_is_refused(&life);
     another_version_is_refused(&life);
     another_host_key_is_refused(&life);
@@ -198,6 +199,24 @@ fn a_second_run_changes_nothing_and_locks_a_third_out(life: &Deployment) {
     assert_eq!(skipped, ["provision", "configure"]);
     assert_eq!(life.service_processes(), before);
     life.refarch(&["plan", "--detailed-exitcode"]).assert(0, &["no changes", "nothing to do"]);
+}
+
+/// What is known of it changes nothing of it, and nobody has to wait for it.
+fn its_status_is_told(life: &Deployment) {
+    let runs = || std::fs::read_dir(life.work().join("runs")).expect("a folder").count();
+    let before = (on_the_node(life), runs());
+    let ended = life.refarch(&["status", "--json"]);
+    ended.assert(0, &[]);
+    let status: Value = serde_json::from_str(&ended.said).expect("JSON");
+    assert_eq!((&status["exists"]["state"], &status["changes"]["state"]), (&"all".into(), &"nothing".into()));
+    assert_eq!(status["last_verdict"]["outcome"], "pass", "{status:#}");
+    assert_eq!(status["nodes"][0]["package"], "18.11.2-ee.0");
+    let services = status["nodes"][0]["services"].as_array().expect("a list");
+    assert!(services.len() > 5 && services.iter().all(|service| service["running"] == true), "{status:#}");
+    assert_eq!((on_the_node(life), runs()), before);
+    life.on_node("gitlab-ctl stop sidekiq");
+    life.refarch(&["status"]).assert(0, &["down: sidekiq", "configure", "sidekiq is down"]);
+    life.on_node("gitlab-ctl start sidekiq");
 }
 
 fn another_work_directory_is_refused(life: &Deployment) {
