@@ -13,11 +13,13 @@ pub enum Level {
     Health,
     /// Its API knows who asks, and says which GitLab this is.
     Api,
+    /// It does what people use it for: things are made, used and removed.
+    Function,
 }
 
 impl Level {
     /// All levels, the shallowest first.
-    pub const ALL: [Self; 3] = [Self::Reach, Self::Health, Self::Api];
+    pub const ALL: [Self; 4] = [Self::Reach, Self::Health, Self::Api, Self::Function];
 
     /// The shallowest level that holds all of these checks; absent where there are none.
     pub fn holding<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Option<Self> {
@@ -31,6 +33,7 @@ impl Level {
             Self::Reach => "reach",
             Self::Health => "health",
             Self::Api => "api",
+            Self::Function => "function",
         }
     }
 }
@@ -97,11 +100,37 @@ pub enum Check {
     Metadata,
     /// Does GraphQL say the same?
     Graphql,
+    /// Is there a group in which things may be made?
+    Group,
+    /// Can a project be made, and does it say where it is?
+    Project,
+    /// Is a push over HTTPS accepted?
+    PushHttps,
+    /// Is what was pushed what a clone over HTTPS holds?
+    CloneHttps,
+    /// Is a push over SSH accepted?
+    PushSsh,
+    /// Is what was pushed what a clone over SSH holds?
+    CloneSsh,
+    /// Does a large file come back as it was stored?
+    Lfs,
+    /// Does a package come back as it was stored?
+    Package,
+    /// Does an attachment come back as it was stored?
+    Upload,
+    /// Can an issue be made, read and closed?
+    Issue,
+    /// Is a merge request merged?
+    MergeRequest,
+    /// Does a runner do a job?
+    Job,
+    /// Is all that was made removed again?
+    Cleanup,
 }
 
 impl Check {
     /// All checks, in the order of reports.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 33] = [
         Self::Dns,
         Self::Tcp,
         Self::Tls,
@@ -122,6 +151,19 @@ impl Check {
         Self::Version,
         Self::Metadata,
         Self::Graphql,
+        Self::Group,
+        Self::Project,
+        Self::PushHttps,
+        Self::CloneHttps,
+        Self::PushSsh,
+        Self::CloneSsh,
+        Self::Lfs,
+        Self::Package,
+        Self::Upload,
+        Self::Issue,
+        Self::MergeRequest,
+        Self::Job,
+        Self::Cleanup,
     ];
 
     /// Its stable name.
@@ -148,6 +190,19 @@ impl Check {
             Self::Version => "version",
             Self::Metadata => "metadata",
             Self::Graphql => "graphql",
+            Self::Group => "group",
+            Self::Project => "project",
+            Self::PushHttps => "push_https",
+            Self::CloneHttps => "clone_https",
+            Self::PushSsh => "push_ssh",
+            Self::CloneSsh => "clone_ssh",
+            Self::Lfs => "lfs",
+            Self::Package => "package",
+            Self::Upload => "upload",
+            Self::Issue => "issue",
+            Self::MergeRequest => "merge_request",
+            Self::Job => "job",
+            Self::Cleanup => "cleanup",
         }
     }
 
@@ -170,6 +225,19 @@ impl Check {
             | Self::Certificate
             | Self::Clock => Level::Health,
             Self::Token | Self::Version | Self::Metadata | Self::Graphql => Level::Api,
+            Self::Group
+            | Self::Project
+            | Self::PushHttps
+            | Self::CloneHttps
+            | Self::PushSsh
+            | Self::CloneSsh
+            | Self::Lfs
+            | Self::Package
+            | Self::Upload
+            | Self::Issue
+            | Self::MergeRequest
+            | Self::Job
+            | Self::Cleanup => Level::Function,
         }
     }
 
@@ -191,9 +259,15 @@ impl Check {
             Self::Tls => &[Self::Tcp],
             Self::SignIn | Self::ReadinessOutside | Self::Token => &[Self::Tls],
             Self::Standin => &[Self::SignIn],
-            Self::Version => &[Self::Token],
+            Self::Version | Self::Group => &[Self::Token],
             // They pass only on agreement with what the version said.
             Self::Metadata | Self::Graphql => &[Self::Token, Self::Version],
+            Self::Project | Self::Cleanup => &[Self::Group],
+            Self::PushHttps | Self::PushSsh | Self::Lfs | Self::Package | Self::Upload | Self::Issue => {
+                &[Self::Project]
+            }
+            Self::CloneHttps | Self::MergeRequest | Self::Job => &[Self::PushHttps],
+            Self::CloneSsh => &[Self::PushSsh],
         }
     }
 
@@ -251,6 +325,21 @@ impl Check {
             Self::Version => "features, fixes and the upgrade path follow from the version",
             Self::Metadata => "two answers of different versions mean an upgrade that is half done",
             Self::Graphql => "GitLab's own pages and many integrations ask GraphQL and not REST",
+            Self::Group => "everything else that is made lies in this group, and is removed with it",
+            Self::Project => "people and runners clone from the address that the project says",
+            Self::PushHttps => "a push passes Workhorse, the internal API, Gitaly and its hooks",
+            Self::CloneHttps => "a repository that loses what was pushed is worse than one that refuses it",
+            Self::PushSsh => "many people and most deployments push over SSH, which goes another way",
+            Self::CloneSsh => {
+                "a host key that changes between two connections stops everyone who cloned before"
+            }
+            Self::Lfs => "large files lie in a storage of their own",
+            Self::Package => "builds depend on packages, which lie in a storage of their own",
+            Self::Upload => "pictures in issues and comments are attachments",
+            Self::Issue => "issues are rows in the database and little else: where they fail, all else does",
+            Self::MergeRequest => "mergeability and the merge are Sidekiq's work in the background",
+            Self::Job => "a pipeline needs runners, traces and artifacts",
+            Self::Cleanup => "a verification leaves an instance as it found it",
         }
     }
 }

@@ -7,6 +7,7 @@
 mod api;
 mod catalogue;
 mod dns;
+mod function;
 mod group;
 mod node;
 mod node_health;

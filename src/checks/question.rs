@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::catalogue::Check;
 use crate::events::{Finding, Status};
-use crate::instance::pauses;
+use crate::instance::{Limits, pauses};
 
 /// How long a check may take, and how long one of its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,14 @@ pub struct Patience {
     pub deadline: Duration,
     /// One attempt.
     pub attempt: Duration,
+}
+
+impl Patience {
+    /// The same with more time for a check that waits for work in the background.
+    #[must_use]
+    pub(super) fn times(self, times: u32) -> Self {
+        Self { deadline: self.deadline * times, ..self }
+    }
 }
 
 impl Default for Patience {
@@ -39,7 +47,7 @@ pub(super) struct Miss {
     pub(super) status: Status,
     pub(super) saw: String,
     pub(super) remedy: String,
-    passing: bool,
+    pub(super) passing: bool,
 }
 
 impl Miss {
@@ -93,6 +101,22 @@ impl Question {
     pub(super) fn blocked(self, by: Check) -> Finding {
         let remedy = format!("see `{by}`; this check asks once that one passes");
         self.answer(Err(Miss::skip(format!("not asked, because `{by}` did not pass"), remedy)))
+    }
+
+    /// Does work of several steps, once. The steps are told until when; each says for itself what went wrong.
+    pub(super) async fn work<T>(
+        self,
+        patience: Patience,
+        work: impl AsyncFnOnce(Limits) -> Result<(String, T), Miss>,
+    ) -> (Finding, Option<T>) {
+        let end = self.began + patience.deadline;
+        let limits = Limits { attempt: patience.attempt, end };
+        // A step ends by itself at the end, and what it then says is worth more than that the time is over.
+        match tokio::time::timeout_at(end + patience.attempt / 4, work(limits)).await {
+            Ok(Ok((saw, seen))) => (self.answer(Ok(saw)), Some(seen)),
+            Ok(Err(miss)) => (self.answer(Err(miss)), None),
+            Err(_) => (self.answer(Err(unanswered(patience))), None),
+        }
     }
 
     /// Asks until the answer is final or the deadline comes near. An attempt is told how long it may take.

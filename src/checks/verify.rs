@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::catalogue::Check;
+use super::function::{self, Trail, Work, after_interrupt};
 use super::node::{Reply, Unasked};
+use super::question::Patience;
 use super::target::{NodeTarget, Options, Target};
 use super::verdict::Verdict;
 use super::{api, dns, node_health, node_state, readiness_outside, sign_in, size, ssh, standin, tcp, tls};
@@ -19,6 +21,11 @@ use crate::process::{Redactor, Runner};
 
 /// How many nodes are asked at once; each takes a handful of connections.
 const NODES_AT_ONCE: usize = 8;
+
+/// How long what is under way may take to end after an interrupt.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long the removal of what was made may take then.
+const PARTING: Duration = Duration::from_secs(10);
 
 /// The user asked to stop before all was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,15 +41,35 @@ pub async fn verify(target: &Target, options: &Options, runner: &Runner) -> Resu
         runner.redactor().learn([token]);
     }
     let desk = Desk { options, events: runner.events(), redactor: runner.redactor() };
+    let trail = Trail::default();
+    let work = Work { target, options, desk: &desk, runner, trail: &trail };
+    let mut asking = Box::pin(verify_with(target, options, &desk, &run, Some(&work)));
     tokio::select! {
-        verdict = verify_with(target, options, &desk, &run) => Ok(verdict),
+        verdict = &mut asking => return Ok(verdict),
         // What asks a node ends by itself within seconds.
-        _ = runner.interrupts().beyond(0) => Err(Interrupted),
+        _ = runner.interrupts().beyond(0) => {}
     }
+    if trail.known().is_something() {
+        // Programs were told to end, and requests under way may still make something.
+        let _ = tokio::time::timeout(GRACE, &mut asking).await;
+    }
+    drop(asking);
+    tokio::select! {
+        removed = after_interrupt(&trail, Patience { deadline: PARTING, attempt: PARTING / 2 }) => {
+            if let Err(miss) = removed {
+                runner.events().warn(miss.saw, Some(miss.remedy));
+            }
+        }
+        _ = runner.interrupts().beyond(1) => {
+            let left = "what the verification made may be left in the group that it works in".to_owned();
+            runner.events().warn(left, Some("A later verification removes it.".into()));
+        }
+    }
+    Err(Interrupted)
 }
 
 /// Where findings go as they come.
-struct Desk<'a> {
+pub(super) struct Desk<'a> {
     options: &'a Options,
     events: &'a Sender,
     redactor: &'a Redactor,
@@ -50,7 +77,7 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     /// Tells of a finding. What an instance answered is outside of refarch's hands, and so are the secrets in it.
-    fn say(&self, finding: Finding) -> Finding {
+    pub(super) fn say(&self, finding: Finding) -> Finding {
         let finding = Finding { saw: self.redactor.redact(&finding.saw), ..finding };
         if finding.status == Status::Fail || place(&finding).is_some_and(|check| self.options.names(check)) {
             self.events.send(Kind::Finding(finding.clone()));
@@ -65,10 +92,13 @@ async fn verify_with(
     options: &Options,
     desk: &Desk<'_>,
     run: &impl AsyncFn(&NodeTarget, &[String], Duration) -> Result<Reply, Unasked>,
+    work: Option<&Work<'_>>,
 ) -> Verdict {
     let (started, began) = (Timestamp::now(), Instant::now());
-    let ((mut findings, sees_standin), of_nodes) =
-        tokio::join!(Box::pin(ask_outside(target, options, desk)), ask_nodes(target, options, desk, run));
+    let ((mut findings, sees_standin), of_nodes) = tokio::join!(
+        Box::pin(ask_outside(target, options, desk, work)),
+        ask_nodes(target, options, desk, run)
+    );
     findings.extend(of_nodes);
     findings.extend(judge_facts(target, options, desk, started));
     findings.sort_by_key(|finding| (place(finding), finding.node.clone()));
@@ -98,7 +128,12 @@ fn reported(options: &Options, findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// Asks from here, and says besides whether the instance calls itself a stand-in.
-async fn ask_outside(target: &Target, options: &Options, desk: &Desk<'_>) -> (Vec<Finding>, bool) {
+async fn ask_outside(
+    target: &Target,
+    options: &Options,
+    desk: &Desk<'_>,
+    work: Option<&Work<'_>>,
+) -> (Vec<Finding>, bool) {
     let mut sees_standin = false;
     let mut findings = Vec::new();
     if !options.asks(Check::Dns) {
@@ -130,7 +165,11 @@ async fn ask_outside(target: &Target, options: &Options, desk: &Desk<'_>) -> (Ve
     }
     outside.into_iter().for_each(&mut say);
     if let Some(asked) = asked {
-        asked.behind(signed_out).into_iter().for_each(say);
+        let identity = asked.identity.clone();
+        asked.behind(signed_out).into_iter().for_each(&mut say);
+        if let Some(work) = work.filter(|_| options.asks(Check::Group)) {
+            findings.extend(Box::pin(function::check(work, instance.ok(), identity)).await);
+        }
     }
     (findings, sees_standin)
 }
@@ -197,7 +236,6 @@ pub(super) mod tests {
 
     use super::super::catalogue::Level;
     use super::super::group::GroupName;
-    use super::super::question::Patience;
     use super::super::question::tests::IMPATIENT;
     use super::super::readiness::tests::ALL_OK;
     use super::super::target::{Machine, NodeHealth, Proxy, SshAccess};
@@ -288,7 +326,7 @@ pub(super) mod tests {
     async fn a_healthy_deployment_has_every_check_once_and_in_order() {
         let (_server, target) = serving(PAGE).await;
         let options = options(Level::Health);
-        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         let names: Vec<_> = verdict.findings.iter().map(|finding| finding.check.as_str()).collect();
         let asked = Check::ALL.into_iter().filter(|check| options.asks(*check));
         assert_eq!(names, asked.map(Check::name).collect::<Vec<_>>(), "{:#?}", verdict.findings);
@@ -302,7 +340,7 @@ pub(super) mod tests {
     async fn level_reach_asks_no_page_and_no_node() {
         let (_server, target) = serving(PAGE).await;
         let options = options(Level::Reach);
-        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         assert_eq!((verdict.findings.len(), verdict.outcome()), (3, Outcome::Pass));
     }
 
@@ -311,7 +349,7 @@ pub(super) mod tests {
         let (_server, target) = serving(PAGE).await;
         let target = Target { standin: Some(false), ..target };
         let options = options(Level::Health);
-        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         assert_eq!((status(&verdict, Check::Standin), verdict.standin), (Status::Fail, true));
     }
 
@@ -321,7 +359,7 @@ pub(super) mod tests {
         drop(server);
         let options = options(Level::Health);
         let refused = async |_: &NodeTarget, _: &[String], _| Err(Unasked("no route to host".into()));
-        let verdict = verify_with(&target, &options, &nobody(&options), &refused).await;
+        let verdict = verify_with(&target, &options, &nobody(&options), &refused, None).await;
         assert_eq!(status(&verdict, Check::Tcp), Status::Fail);
         assert_eq!(verdict.counts().fail, 1, "{:#?}", verdict.findings);
         assert_eq!(verdict.outcome(), Outcome::Fail);
@@ -335,11 +373,11 @@ pub(super) mod tests {
         let names = |verdict: &Verdict| {
             verdict.findings.iter().map(|finding| finding.check.clone()).collect::<Vec<_>>()
         };
-        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         assert_eq!(names(&verdict), ["sign_in", "liveness"]);
         assert_eq!(verdict.outcome(), Outcome::Pass);
         drop(server);
-        let verdict = verify_with(&target, &options, &nobody(&options), &healthy).await;
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         assert_eq!(names(&verdict), ["tcp", "tls", "sign_in", "liveness"], "{:#?}", verdict.findings);
     }
 

@@ -107,6 +107,12 @@ impl Instance {
         &self.url
     }
 
+    /// The proxy that it is asked through.
+    #[must_use]
+    pub const fn proxy(&self) -> Option<&Url> {
+        self.proxy.as_ref()
+    }
+
     /// The URL of a page of this instance.
     #[must_use]
     pub fn page(&self, path: &str) -> String {

@@ -34,6 +34,14 @@ impl Api<'_> {
         Err(refused(self.instance, &request.described(), &answer))
     }
 
+    /// Fetches the bytes behind a request, wherever they are kept.
+    pub(in crate::checks) async fn download(&self, request: Request) -> Result<Vec<u8>, Miss> {
+        let asked = request.described();
+        let answer = self.instance.download(request, self.limits).await;
+        let answer = answer.map_err(|fault| unanswered(&asked, &fault))?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(refused(self.instance, &asked, &answer)) }
+    }
+
     /// Sends a request and reads the JSON of its answer.
     pub(in crate::checks) async fn json(&self, request: &Request, statuses: &[u16]) -> Result<Value, Miss> {
         let answer = self.wanted(request, statuses).await?;
@@ -50,11 +58,26 @@ impl Api<'_> {
     pub(in crate::checks) async fn get(&self, path: &str) -> Result<Value, Miss> {
         self.json(&Request::api(Method::Get, path), &[200]).await
     }
+
+    /// Makes something by the REST API.
+    pub(in crate::checks) async fn post(&self, path: &str, body: &Value) -> Result<Value, Miss> {
+        self.json(&Request::api(Method::Post, path).json(body), &[201]).await
+    }
+
+    /// Changes something by the REST API.
+    pub(in crate::checks) async fn put(&self, path: &str, body: &Value) -> Result<Value, Miss> {
+        self.json(&Request::api(Method::Put, path).json(body), &[200]).await
+    }
 }
 
 /// Reads a text from an answer that has to hold it.
 pub(in crate::checks) fn text<'a>(answer: &'a Value, name: &str, asked: &str) -> Result<&'a str, Miss> {
     answer.get(name).and_then(Value::as_str).ok_or_else(|| lacks(asked, name))
+}
+
+/// Reads a number from an answer that has to hold it.
+pub(in crate::checks) fn number(answer: &Value, name: &str, asked: &str) -> Result<u64, Miss> {
+    answer.get(name).and_then(Value::as_u64).ok_or_else(|| lacks(asked, name))
 }
 
 /// An answer that is JSON and not what was asked for.

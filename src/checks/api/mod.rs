@@ -17,7 +17,9 @@ use super::verify::when;
 use crate::events::{Finding, Status};
 use crate::instance::Instance;
 
+pub(super) use ask::{Api, number, text};
 pub(super) use token::Identity;
+pub(super) use words::refused;
 
 /// Why a check can't be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +28,13 @@ pub(super) enum Obstacle {
     Check(Check),
     /// There is no token, for this reason.
     NoToken(String),
+    /// It writes, and nothing may be written.
+    ReadOnly,
 }
 
 /// What level api came to.
 pub(super) struct Asked {
     pub(super) findings: Vec<Finding>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the level that uses the instance"))]
     pub(super) identity: Result<Identity, Obstacle>,
     /// Whether what answered is no API of GitLab at all, so that the sign-in page may name the true cause.
     pub(super) foreign: bool,
@@ -80,6 +83,9 @@ impl Question {
         let miss = match obstacle {
             Obstacle::Check(by) => return self.blocked(*by),
             Obstacle::NoToken(reason) => Miss::skip(reason, "give an access token with scope `api`"),
+            Obstacle::ReadOnly => {
+                Miss::skip("it writes, and this verification only reads", "ask again without `--read-only`")
+            }
         };
         self.answer(Err(miss))
     }

@@ -17,6 +17,8 @@ const SELF: &str = "personal_access_tokens/self";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::checks) struct Identity {
     pub(in crate::checks) user: String,
+    /// The address under which the user's commits are made, where the instance tells it.
+    pub(in crate::checks) email: Option<String>,
 }
 
 /// The answer, and what follows from it for others.
@@ -121,15 +123,14 @@ async fn judge(api: &Api<'_>, token: &Value, enough: &[&str]) -> Result<(String,
             "unblock the user, or make a token for another one",
         ));
     }
+    let email = ["commit_email", "email"].iter().find_map(|name| user[*name].as_str());
+    let identity = Identity { user: name.to_owned(), email: email.map(ToOwned::to_owned) };
     let admin = if user["is_admin"] == true { ", an administrator" } else { "" };
     let until = match token["expires_at"].as_str() {
         Some(date) => format!("valid until {date}"),
         None => "without an end".into(),
     };
-    Ok((
-        format!("user `{name}`{admin}; scopes {}; {until}", listed(&scopes)),
-        Identity { user: name.to_owned() },
-    ))
+    Ok((format!("user `{name}`{admin}; scopes {}; {until}", listed(&scopes)), identity))
 }
 
 fn listed(scopes: &[&str]) -> String {
