@@ -42,6 +42,10 @@ tofu: ## Build OpenTofu into the cache folder, where refarch finds it after `PAT
 test: ## Run every test (root, for the lab)
 	tests/run
 
+.PHONY: real
+real: build lab ansible ## Run the end-to-end tests with a real gitlab-ee: PACKAGE=FILE_OR_REPOSITORY (docs/compatibility.md)
+	tests/real "$(PACKAGE)"
+
 .PHONY: bench
 bench: ## Measure what the design has budgets for (root, for the lab)
 	tests/bench

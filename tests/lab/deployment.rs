@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::machine;
+use super::machine::{self, Package};
 use super::process::{Ended, Running, run};
 use super::secrets::Secrets;
 
@@ -19,6 +19,7 @@ pub const HOST: &str = "gitlab.demo.example";
 pub struct Deployment {
     pub name: &'static str,
     folder: TempDir,
+    package: Option<Package>,
     started: Cell<u32>,
     gone: Cell<bool>,
 }
@@ -28,7 +29,12 @@ impl Deployment {
     pub fn new(name: &'static str) -> Self {
         assert!(nix::unistd::geteuid().is_root(), "the lab needs root: run this as root");
         let folder = tempfile::tempdir().expect("a folder");
-        let deployment = Self { name, folder, started: Cell::new(0), gone: Cell::new(false) };
+        let package = machine::package();
+        if let Some(package) = &package {
+            // A package of more than a gigabyte is not copied for each deployment.
+            std::os::unix::fs::symlink(&package.path, folder.path().join("package.deb")).expect("a link");
+        }
+        let deployment = Self { name, folder, package, started: Cell::new(0), gone: Cell::new(false) };
         // A test that was killed could not clean up behind itself.
         deployment.sweep();
         assert_eq!(machine::left_of(name, deployment.folder()), [""; 0]);
@@ -38,7 +44,12 @@ impl Deployment {
 
     /// Writes the spec: the example's, and what the closure makes of it.
     pub fn specify(&self, change: impl FnOnce(String) -> String) {
-        let text = EXAMPLE.replace("name: demo", &format!("name: {}", self.name));
+        let mut text = EXAMPLE.replace("name: demo", &format!("name: {}", self.name));
+        if let Some(package) = &self.package {
+            text = text
+                .replace("18.11.2", &package.version)
+                .replace("{standin: {}}", "{file: {path: package.deb}}");
+        }
         std::fs::write(self.spec(), change(text)).expect("a spec");
     }
 
@@ -53,6 +64,16 @@ impl Deployment {
     /// The work directory.
     pub fn work(&self) -> PathBuf {
         self.folder().join(".refarch").join(self.name)
+    }
+
+    /// Whether the package is one that was given, and so perhaps the real one.
+    pub fn is_given(&self) -> bool {
+        self.package.is_some()
+    }
+
+    /// GitLab's version in its package.
+    pub fn version(&self) -> &str {
+        self.package.as_ref().map_or("18.11.2", |package| &package.version)
     }
 
     /// The name of its one node.

@@ -36,13 +36,14 @@ fn a_deployment_lives_from_its_first_up_to_destroy() {
 
 fn made_and_proven(life: &Deployment) {
     let arguments = Arguments::watch();
-    let verdict = life.folder().join("verdict.json");
+    // Where somebody wants to report a run, the verdict outlives the test.
+    let reports = std::env::var_os("REFARCH_TEST_REPORTS").map(std::path::PathBuf::from);
+    let verdict = reports.as_deref().unwrap_or(life.folder()).join("verdict.json");
     let ended = life.refarch(&["up", "--yes", "--json", verdict.to_str().expect("UTF-8")]);
     let seen = arguments.seen();
-    ended.assert(
-        0,
-        &["t-life is up: https://gitlab.demo.example (lab stand-in, not GitLab)", "root-password"],
-    );
+    let standin = if life.is_given() { "" } else { " (lab stand-in, not GitLab)" };
+    let up = format!("t-life is up: https://gitlab.demo.example{standin}");
+    ended.assert(0, &[&up, "root-password"]);
     let verdict = json(&verdict);
     assert_eq!(verdict["outcome"], "pass", "{verdict:#}");
     assert_eq!(verdict["counts"]["fail"], 0, "{verdict:#}");
@@ -72,7 +73,8 @@ fn the_page_is_reached_by_curl(life: &Deployment) {
         .arg(life.work().join("ca.pem"))
         .args(["--resolve", &format!("{HOST}:443:{}", life.address())])
         .arg(format!("https://{HOST}/users/sign_in")));
-    page.assert(0, &["lab stand-in, not GitLab", "<form"]);
+    page.assert(0, &["<form"]);
+    assert!(life.is_given() || page.said.contains("lab stand-in, not GitLab"), "{}", page.said);
 }
 
 /// The files that secrets are meant for; each is for its owner only.
@@ -108,13 +110,19 @@ fn no_file_leaks_a_secret(life: &Deployment) {
     let inside = format!("/proc/{}/root", life.first_process());
     let state = Path::new(machine::LAB).join(life.name);
     let upper = state.join("hosts").join(&node).join("upper");
-    let places = [
-        (life.work(), ""),
-        (upper.clone(), ""),
-        (Path::new(&inside).join("var/opt/gitlab"), "var/opt/gitlab"),
-        (Path::new(&inside).join("tmp"), "tmp"),
-        (Path::new(&inside).join("run"), "run"),
-    ];
+    let delivered = (upper.join("etc/gitlab"), "etc/gitlab");
+    let places = if life.is_given() {
+        // Where a real package keeps its services' own copies is its affair.
+        vec![(life.work(), ""), delivered]
+    } else {
+        vec![
+            (life.work(), ""),
+            (upper.clone(), ""),
+            (Path::new(&inside).join("var/opt/gitlab"), "var/opt/gitlab"),
+            (Path::new(&inside).join("tmp"), "tmp"),
+            (Path::new(&inside).join("run"), "run"),
+        ]
+    };
     let mut holders = Vec::new();
     for (folder, prefix) in places {
         assert!(folder.exists(), "{}", folder.display());
@@ -242,10 +250,12 @@ fn on_the_node(life: &Deployment) -> (Vec<String>, String) {
 
 fn another_version_is_refused(life: &Deployment) {
     let before = on_the_node(life);
-    life.specify(|spec| spec.replace("18.11.2", "19.3.0"));
+    // A version that nobody has yet is newer than any package that is given.
+    let (now, wanted) = (life.version().to_owned(), if life.is_given() { "19.99.0" } else { "19.3.0" });
+    life.specify(|spec| spec.replace(&now, wanted));
     life.refarch(&["up", "--yes"]).assert(
         9,
-        &[&format!("{} runs GitLab 18.11.2-ee.0, and the spec asks for 19.3.0-ee.0", life.node())],
+        &[&format!("{} runs GitLab {now}-ee.0, and the spec asks for {wanted}-ee.0", life.node())],
     );
     assert_eq!(on_the_node(life), before);
     life.specify(|spec| spec);

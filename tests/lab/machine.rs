@@ -18,6 +18,22 @@ pub fn cache() -> PathBuf {
         .expect("HOME")
 }
 
+/// A package to test with in place of the stand-in, as `make real` names one.
+pub struct Package {
+    /// The file.
+    pub path: PathBuf,
+    /// GitLab's version in it, as a spec writes it.
+    pub version: String,
+}
+
+/// The package to test with, if it is not the stand-in.
+pub fn package() -> Option<Package> {
+    let path = std::env::var_os("REFARCH_TEST_PACKAGE").map(PathBuf::from)?;
+    let version = std::env::var("REFARCH_TEST_VERSION").expect("a package is given with its version");
+    assert!(path.is_absolute() && path.exists(), "{} is no package", path.display());
+    Some(Package { path, version })
+}
+
 /// Everything that this machine has of a deployment.
 pub fn left_of(name: &str, work: &Path) -> Vec<String> {
     let folder = format!("{LAB}/{name}");
