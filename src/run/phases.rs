@@ -240,9 +240,11 @@ async fn provision(
     mut planned: Planned,
     consent: &mut Consent,
 ) -> Result<(), Error> {
-    terraform::record(&world.workdir.terraform(), tools.terraform.tool())?;
+    // Who made the state is written down once it is agreed to, and before anything is in it.
+    let record = |world: &World| terraform::record(&world.workdir.terraform(), tools.terraform.tool());
     loop {
         if planned.is_empty() {
+            record(world)?;
             let proof = format!("{}'s plan of this run is empty", tools.terraform.tool());
             world.events.send(Kind::PhaseSkipped { phase: Phase::Provision, node: None, proof });
             return Ok(());
@@ -252,6 +254,7 @@ async fn provision(
         let question =
             format!("Make {}, change {}, remove {}{losses}?", changes.add, changes.change, changes.remove);
         confirm::go_on(consent, &question, &world.interrupts).await?;
+        record(world)?;
         let given_up = planned.given_up.clone();
         match infrastructure::apply(world, tools, planned).await {
             Err(Error::Terraform(terraform::Error::StalePlan)) => {

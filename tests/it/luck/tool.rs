@@ -37,6 +37,8 @@ fn recorded(stage: &Stage) -> Value {
 #[test]
 fn the_tool_that_made_a_state_is_kept_until_the_user_switches() {
     let stage = stage();
+    // A question that nobody answers decides nothing.
+    stage.run(&["up", "--tool", "terraform"]).assert(2, &["nobody to ask"]);
     assert_eq!(tools(&stage, &["--tool", "tofu"]), ["tofu"]);
     assert_eq!((recorded(&stage), tools(&stage, &[])), (json!("tofu"), vec!["tofu".to_owned()]));
     for command in [&["up", "--yes"][..], &["plan"], &["destroy", "--confirm", "recorded"]] {
