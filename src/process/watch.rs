@@ -155,7 +155,9 @@ impl<'a> Watch<'a> {
     /// A child that says nothing may be at something long, or hang: who waits for it should know, and not for ever.
     fn note_silence(&mut self, now: Instant) {
         let silent = now.duration_since(self.heard);
-        if now.duration_since(self.told.max(self.heard)) >= STILL {
+        // It is told at least once before the child is stopped for it.
+        let still = self.silence.map_or(STILL, |limit| STILL.min(limit / 2));
+        if now.duration_since(self.told.max(self.heard)) >= still {
             self.told = now;
             let at = self.observer.unfinished().join(", ");
             let at = if at.is_empty() { String::new() } else { format!(", which is at {at}") };

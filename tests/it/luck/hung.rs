@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use refarch::ansible::{Client, Error, Options, Playbook};
+use refarch::events::{Kind, WaitingFor};
 use refarch::exit::ExitCode;
 use serde_json::json;
 
@@ -12,7 +13,7 @@ use super::stage::{NODE, Stage, until_configure};
 
 #[tokio::test]
 async fn a_playbook_that_says_nothing_is_stopped_and_told_where_it_was() {
-    let harness = Harness::with(&[
+    let mut harness = Harness::with(&[
         json!({"command": "version", "play": "ansible/version"}),
         json!({"command": "site.yml", "play": "ansible/interrupted", "wait_before": "User interrupted"}),
     ]);
@@ -23,6 +24,11 @@ async fn a_playbook_that_says_nothing_is_stopped_and_told_where_it_was() {
     assert!(matches!(error, Error::Silent { .. }), "{error:?}");
     assert_eq!(error.exit_code(), ExitCode::AnsibleFailed);
     assert!(error.to_string().contains("it was at demo-one-1: Take long"), "{error}");
+    let told = |event: &Kind| {
+        matches!(event, Kind::Waiting { waiting_for: WaitingFor::World { what } }
+        if what.contains("which is at demo-one-1: Take long; nothing was heard of it for"))
+    };
+    assert!(harness.events().iter().any(told), "it was stopped without a word before");
     let help = miette::Diagnostic::help(&error).unwrap().to_string();
     assert!(help.contains("the same command again") && help.contains("ansible-playbook.log"), "{help}");
 }
