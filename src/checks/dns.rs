@@ -24,7 +24,7 @@ pub(super) async fn check(
     };
     let question = Question::new(Check::Dns, format!("this machine's resolver for `{host}`"), wanted);
     if let Some(address) = literal(&target.url) {
-        let miss = Miss::skip("the URL holds an address and no name", "use a name in `gitlab.url`");
+        let miss = Miss::skip("the URL holds an address and no name", "use a name in the URL");
         return (question.answer(Err(miss)), vec![target.address.unwrap_or(address)]);
     }
     let attempt = async |limit: Duration| {

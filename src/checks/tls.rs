@@ -80,10 +80,10 @@ fn miss(fault: &TlsFault, host: &str, port: u16) -> Miss {
         TlsFault::PlainHttp => format!("let NGINX serve TLS on {port}: see `nginx['listen_https']` and the scheme of `external_url`"),
         TlsFault::NotTls => format!("something other than GitLab's NGINX holds port {port}: see `ss -ltnp` on the node"),
         TlsFault::UnknownCa { .. } => {
-            "see which deployment answers here, or deliver the certificate of this one again with `refarch up`".into()
+            "see which GitLab answers here; deliver a deployment's certificate again with `refarch up`, or name the CA to trust beside a URL by `--ca FILE`".into()
         }
         TlsFault::SelfSigned { .. } => {
-            "the package made its own certificate: deliver that of this deployment with `refarch up`".into()
+            "the package made its own certificate: deliver that of a deployment with `refarch up`, or name it beside a URL by `--ca FILE`".into()
         }
         TlsFault::WrongName { .. } => {
             format!("deliver a certificate that names `{host}`, or correct `gitlab.url`")

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Property, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use super::verdict::{STANDIN, by_level, name};
-use crate::checks::{Level, Verdict};
+use crate::checks::{Check, Level, Verdict};
 use crate::events::{Finding, Status};
 
 /// The verdict as JUnit XML.
@@ -38,7 +38,13 @@ fn suite(verdict: &Verdict, level: Level, findings: &[&Finding]) -> TestSuite {
 }
 
 fn properties(verdict: &Verdict) -> Vec<Property> {
-    let is = if verdict.standin { STANDIN } else { "GitLab" };
+    let seen =
+        verdict.findings.iter().any(|it| it.check == Check::SignIn.name() && it.status == Status::Pass);
+    let is = match (verdict.standin, seen) {
+        (true, _) => STANDIN,
+        (false, true) => "GitLab",
+        (false, false) => "not seen",
+    };
     let started = verdict.started.to_string();
     let mut properties = vec![
         Property::new("refarch", env!("CARGO_PKG_VERSION")),
@@ -150,6 +156,12 @@ mod tests {
         let text = verdict_junit(&example()).unwrap();
         assert!(text.contains(r#"name="instance" value="lab stand-in, not GitLab""#), "{text}");
         assert!(text.contains("warning: no address"), "{text}");
+        let instance = |findings: Vec<Finding>| {
+            let text = verdict_junit(&Verdict { standin: false, findings, ..example() }).unwrap();
+            text.split(r#"name="instance" value=""#).nth(1).unwrap().split('"').next().unwrap().to_owned()
+        };
+        assert_eq!(instance(vec![finding("sign_in", Status::Pass, None)]), "GitLab");
+        assert_eq!(instance(vec![finding("sign_in", Status::Fail, None)]), "not seen");
     }
 
     #[test]

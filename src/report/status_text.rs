@@ -21,7 +21,10 @@ pub fn status_text(status: &Status, spec: &str, now: Timestamp, style: Style) ->
             status.nodes.iter().map(|node| node_line(node, &status.deployment.package)).collect();
         rows.row("runs", &nodes);
     }
-    rows.row("verified", &verified(status.last_verdict.as_ref(), now));
+    let is_gone = status.exists.state == ExistingWord::Nothing && status.last_verdict.is_some();
+    let gone = is_gone.then(|| "what was verified then does not exist any more".to_owned());
+    let verified = verified(status.last_verdict.as_ref(), now);
+    rows.row("verified", &verified.into_iter().chain(gone).collect::<Vec<_>>());
     rows.row("would change", &would_change(&status.changes, spec));
     text
 }
@@ -243,6 +246,10 @@ pub(super) mod tests {
         }
     }
 
+    fn removed() -> Status {
+        Status { last_verdict: settled().last_verdict, ..nothing() }
+    }
+
     fn broken() -> Status {
         let mut status = settled();
         status.nodes[0].package = Some("18.11.1-ee.0".into());
@@ -274,6 +281,7 @@ pub(super) mod tests {
         insta::assert_snapshot!("nothing_exists", text(&nothing()));
         insta::assert_snapshot!("all_is_well", text(&settled()));
         insta::assert_snapshot!("much_is_wrong", text(&broken()));
+        assert!(text(&removed()).contains("does not exist any more"), "{}", text(&removed()));
         for status in [nothing(), settled(), broken()] {
             assert!(text(&status).lines().all(|line| line.chars().count() <= 80), "{}", text(&status));
         }
