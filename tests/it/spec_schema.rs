@@ -213,3 +213,43 @@ fn every_key_of_the_schema_is_described() {
     }
     check(&spec::schema(), "");
 }
+
+/// The ways to all keys of the schema, with `NODE` for a free name. A block that is described elsewhere is not entered.
+fn ways(root: &Value, schema: &Value, at: &str, found: &mut BTreeSet<String>) {
+    if let Some(name) = schema["$ref"].as_str() {
+        return ways(root, root.pointer(name.trim_start_matches('#')).expect("a target"), at, found);
+    }
+    for choice in ["oneOf", "anyOf"].iter().flat_map(|key| schema[key].as_array().into_iter().flatten()) {
+        ways(root, choice, at, found);
+    }
+    if schema["additionalProperties"]["$ref"].as_str().is_some_and(|name| name.ends_with("/Host")) {
+        let host = &root["$defs"]["Host"]["properties"];
+        found.extend(host.as_object().expect("keys").keys().map(|key| format!("{at}.NODE.{key}")));
+    }
+    for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let way = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        found.insert(way.clone());
+        ways(root, inner, &way, found);
+    }
+}
+
+#[test]
+fn the_reference_page_names_every_key_with_its_default() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/spec.md")).expect("the page");
+    let named: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(way, _)| way))
+        .collect();
+    let mut known = BTreeSet::new();
+    ways(&spec::schema(), &spec::schema(), "", &mut known);
+    for way in &known {
+        let is_named = named.contains(way.as_str());
+        let begins = named.iter().any(|name| name.starts_with(&format!("{way}.")));
+        let is_reference = way.split('.').any(|part| part == "secret");
+        assert!(is_named || begins || is_reference, "docs/spec.md has no `{way}`");
+    }
+    for name in named.iter().filter(|name| !name.starts_with('{')) {
+        assert!(known.contains(*name), "docs/spec.md has `{name}`, and a spec has not");
+    }
+}
