@@ -127,6 +127,19 @@ groups_and_projects() {
   answers "a user is blocked" 201 true POST "/users/$GUEST_ID/block"
   AS=$OTHERS_TOKEN answers "and told so" 403 '403 Forbidden - Your account has been blocked.' GET /user
   answers "and let in again" 201 true POST "/users/$GUEST_ID/unblock"
+  answers "a project for everybody" 201 '"visibility":"public"' POST /projects -d name=open -d visibility=public
+  local open
+  open=$(grep -o '"id":[0-9]*' <<<"$output" | head -n 1 | cut -d: -f2)
+  AS= answers "is read without a token" 200 '[]' GET "/projects/$open/repository/branches"
+  AS= answers "and not written to" 401 '{"message":"401 Unauthorized"}' POST "/projects/$open/issues" -d title=x
+  AS=$OTHERS_TOKEN answers "nor deleted by a stranger" 403 '{"message":"403 Forbidden"}' DELETE "/projects/$open"
+  answers "it is not removed at once" 400 "must be marked for deletion first" \
+    DELETE "/projects/$open?permanently_remove=true&full_path=root/open"
+  answers "but marked" 202 '202 Accepted' DELETE "/projects/$open"
+  answers "once" 400 'already marked for deletion' DELETE "/projects/$open"
+  answers "and then removed" 202 '202 Accepted' \
+    DELETE "/projects/$open?permanently_remove=true&full_path=root/open-deletion_scheduled-$open"
+  eventually "by Sidekiq" gone "/projects/$open"
   answers "there is no runner" 200 '[]' GET "/projects/$PROJECT/runners?status=online"
 }
 

@@ -59,6 +59,6 @@ async fn no_such(
     caller: Caller,
     Path((id, _)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
-    lookup::project(&*api.pool.take().await?, &caller, &id, REPORTER).await?;
+    lookup::code(&*api.pool.take().await?, &caller, &id).await?;
     Err(Failure::not_found(""))
 }

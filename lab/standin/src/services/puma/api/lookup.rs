@@ -5,12 +5,27 @@ use tokio_postgres::Client;
 
 use super::Failure;
 use super::auth::Caller;
-use crate::database::access::{self, GUEST};
+use crate::database::access::{self, GUEST, REPORTER};
 use crate::database::groups::{self, Group};
 use crate::database::projects::{self, Project};
 
 /// A project by id or path, for a caller with a role.
 pub async fn project(client: &Client, caller: &Caller, id: &str, needed: i32) -> Result<Project, Failure> {
+    let (project, role) = seen(client, caller, id).await?;
+    enough(caller, role, needed)?;
+    Ok(project)
+}
+
+/// A project for who may read its code: whoever sees it where it isn't private, and else from the reporter on.
+pub async fn code(client: &Client, caller: &Caller, id: &str) -> Result<Project, Failure> {
+    let (project, role) = seen(client, caller, id).await?;
+    if !access::shows(project.visibility_level, caller.0.is_some(), 0) {
+        enough(caller, role, REPORTER)?;
+    }
+    Ok(project)
+}
+
+async fn seen(client: &Client, caller: &Caller, id: &str) -> Result<(Project, i32), Failure> {
     let found = match id.parse() {
         Ok(id) => projects::by_id(client, id).await?,
         Err(_) => projects::by_path(client, id).await?,
@@ -23,8 +38,7 @@ pub async fn project(client: &Client, caller: &Caller, id: &str, needed: i32) ->
     if !access::shows(project.visibility_level, caller.0.is_some(), role) {
         return Err(Failure::not_found("Project"));
     }
-    enough(caller, role, needed)?;
-    Ok(project)
+    Ok((project, role))
 }
 
 /// A group by id or path, for a caller with a role.

@@ -15,7 +15,7 @@ use super::auth::Caller;
 use super::page::Page;
 use super::params::Params;
 use super::{Api, Failure, lookup, users};
-use crate::database::access::{DEVELOPER, REPORTER};
+use crate::database::access::DEVELOPER;
 use crate::database::merge_requests::{self, MergeRequest, New};
 use crate::database::projects::Project;
 use crate::jobs;
@@ -106,7 +106,7 @@ async fn list(
     let state = params.one_of("state", &["opened", "closed", "locked", "merged", "all"])?;
     let state = state.filter(|state| state != "all");
     let client = api.pool.take().await?;
-    let project = lookup::project(&client, &caller, &id, REPORTER).await?;
+    let project = lookup::code(&client, &caller, &id).await?;
     let found = merge_requests::list(&*client, project.id, state.as_deref(), page.limits()).await?;
     let items = found.0.iter().map(|request| shown(&api, &project, request)).collect();
     Ok(page.answer(&api, &uri, items, found.1))
@@ -179,7 +179,7 @@ async fn show(
     caller: Caller,
     Path((id, iid)): Path<(String, i32)>,
 ) -> Result<Json<Value>, Failure> {
-    let project = lookup::project(&*api.pool.take().await?, &caller, &id, REPORTER).await?;
+    let project = lookup::code(&*api.pool.take().await?, &caller, &id).await?;
     let mut request = one(&api, &project, iid).await?;
     if request.state == "opened" && request.merge_status == "unchecked" {
         match look_at(&api, &request).await {
@@ -203,7 +203,7 @@ async fn merge(
 ) -> Result<Json<Value>, Failure> {
     let user = caller.known()?;
     params.not_stood_in(&["squash", "auto_merge", "merge_when_pipeline_succeeds"])?;
-    let project = lookup::project(&*api.pool.take().await?, &caller, &id, REPORTER).await?;
+    let project = lookup::code(&*api.pool.take().await?, &caller, &id).await?;
     if lookup::project(&*api.pool.take().await?, &caller, &id, DEVELOPER).await.is_err() {
         return Err(Failure::unauthorized());
     }

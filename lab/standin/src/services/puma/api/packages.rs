@@ -14,7 +14,7 @@ use serde_json::json;
 use super::auth::Caller;
 use super::stored::{self, Incoming, Received};
 use super::{Api, Failure, lookup};
-use crate::database::access::{DEVELOPER, REPORTER};
+use crate::database::access::DEVELOPER;
 use crate::database::projects::Project;
 use crate::paths;
 
@@ -112,7 +112,7 @@ async fn download(
     Path((id, name, version, file)): Named,
 ) -> Result<Response, Failure> {
     let client = api.pool.take().await?;
-    let project = lookup::project(&client, &caller, &id, REPORTER).await?;
+    let project = lookup::code(&client, &caller, &id).await?;
     let sql = "SELECT f.file FROM packages_package_files f JOIN packages_packages p ON p.id = f.package_id
                WHERE p.project_id = $1 AND p.name = $2 AND p.version = $3 AND f.file_name = $4
                  AND p.package_type = 'generic'

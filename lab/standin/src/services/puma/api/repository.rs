@@ -10,7 +10,6 @@ use super::auth::Caller;
 use super::page::Page;
 use super::params::Params;
 use super::{Api, Failure, lookup};
-use crate::database::access::REPORTER;
 use crate::database::projects::Project;
 
 pub fn routes() -> Router<Api> {
@@ -20,7 +19,7 @@ pub fn routes() -> Router<Api> {
 }
 
 async fn project(api: &Api, caller: &Caller, id: &str) -> Result<Project, Failure> {
-    lookup::project(&*api.pool.take().await?, caller, id, REPORTER).await
+    lookup::code(&*api.pool.take().await?, caller, id).await
 }
 
 async fn branch(api: &Api, project: &Project, name: &str, head: &str) -> Result<Value, Failure> {
