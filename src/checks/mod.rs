@@ -5,6 +5,7 @@
 //! world and change nothing in it; what a verdict looks like on paper is the report's business.
 
 mod api;
+mod behind_proxy;
 mod catalogue;
 mod dns;
 mod function;

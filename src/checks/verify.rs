@@ -1,6 +1,5 @@
 //! Asks everything of one level, in parallel where one answer does not depend on another.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -12,12 +11,14 @@ use super::catalogue::Check;
 use super::function::{self, Trail, Work, after_interrupt};
 use super::node::{Reply, Unasked};
 use super::question::Patience;
-use super::target::{NodeTarget, Options, Target};
+use super::target::{NodeTarget, Options, Proxy, Target};
 use super::verdict::Verdict;
-use super::{api, dns, node_health, node_state, readiness_outside, sign_in, size, ssh, standin, tcp, tls};
+use super::{
+    api, behind_proxy, dns, node_health, node_state, readiness_outside, sign_in, size, ssh, standin, tcp, tls,
+};
 use crate::events::{Finding, Kind, Sender, Status};
-use crate::instance::{Instance, Trust, Untrusted};
-use crate::process::{Redactor, Runner};
+use crate::instance::{Instance, Proxied, Trust, Untrusted, Way};
+use crate::process::{Ambient, Redactor, Runner};
 
 /// How many nodes are asked at once; each takes a handful of connections.
 const NODES_AT_ONCE: usize = 8;
@@ -141,15 +142,14 @@ async fn ask_outside(
     }
     let mut say = |finding| findings.push(desk.say(finding));
     let patience = options.patience;
-    let (finding, addresses) = dns::check(target, patience, dns::system).await;
-    say(finding);
-    let (finding, socket) = tcp::check(&target.url, &addresses, patience).await;
-    say(finding);
+    let ambient = work.map(|work| work.runner.ambient());
+    let (reached, way) = reach(target, patience, ambient).await;
+    reached.into_iter().for_each(&mut say);
     let trust = Trust::new(target.ca_pem.as_deref());
-    let (finding, usable) = tls::check(&target.url, socket, &trust, patience).await;
+    let (finding, usable) = tls::check(&target.url, way.as_ref(), &trust, patience).await;
     say(finding);
-    let instance = usable.then(|| connect(target, socket, trust)).flatten();
-    let instance = instance.as_ref().ok_or(if socket.is_none() { Check::Tcp } else { Check::Tls });
+    let instance = usable.then(|| connect(target, way.as_ref(), trust)).flatten();
+    let instance = instance.as_ref().ok_or(if way.is_none() { Check::Tcp } else { Check::Tls });
     let (page, outside, asked) = tokio::join!(
         when(options.asks(Check::SignIn), sign_in::check(instance, patience)),
         when(options.asks(Check::ReadinessOutside), readiness_outside::check(instance, patience)),
@@ -179,8 +179,34 @@ pub(super) async fn when<T>(wanted: bool, work: impl Future<Output = T>) -> Opti
     if wanted { Some(work.await) } else { None }
 }
 
-fn connect(target: &Target, socket: Option<SocketAddr>, trust: Result<Trust, Untrusted>) -> Option<Instance> {
-    let instance = Instance::new(target.url.clone(), &[socket?], &trust.ok()?).ok()?;
+/// Looks for the way to the instance: straight, or through the proxy that the environment names.
+async fn reach(
+    target: &Target,
+    patience: Patience,
+    ambient: Option<&Ambient>,
+) -> ([Finding; 2], Option<Way>) {
+    let proxied = match (target.proxy, ambient) {
+        (Proxy::Environment, Some(ambient)) => {
+            Proxied::from_environment(&target.url, |name| ambient.variable(name))
+        }
+        _ => Ok(None),
+    };
+    match proxied {
+        Ok(Some(proxied)) => return behind_proxy::check(proxied, patience).await,
+        Err(unusable) => return (behind_proxy::unusable(&unusable.to_string()), None),
+        Ok(None) => {}
+    }
+    let (dns, addresses) = dns::check(target, patience, dns::system).await;
+    let (tcp, socket) = tcp::check(&target.url, &addresses, patience).await;
+    ([dns, tcp], socket.map(Way::from))
+}
+
+fn connect(target: &Target, way: Option<&Way>, trust: Result<Trust, Untrusted>) -> Option<Instance> {
+    let (url, trust) = (target.url.clone(), trust.ok()?);
+    let instance = match way? {
+        Way::Straight(socket) => Instance::new(url, &[*socket], &trust).ok()?,
+        Way::Through(proxied) => Instance::through(proxied.proxy().clone(), url, &trust).ok()?,
+    };
     Some(match &target.token {
         Ok(token) => instance.with_token(token.clone()),
         Err(_) => instance,
@@ -238,7 +264,7 @@ pub(super) mod tests {
     use super::super::group::GroupName;
     use super::super::question::tests::IMPATIENT;
     use super::super::readiness::tests::ALL_OK;
-    use super::super::target::{Machine, NodeHealth, Proxy, SshAccess};
+    use super::super::target::{Machine, NodeHealth, SshAccess};
     use super::super::verdict::Outcome;
     use super::*;
     use crate::instance::testing::{Authority, Behaviour, TlsServer};
