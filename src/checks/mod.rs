@@ -33,4 +33,4 @@ pub use node_state::{NodeFacts, Offset};
 pub use question::Patience;
 pub use target::{Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, WantedVersion};
 pub use verdict::{Counts, Outcome, Verdict};
-pub use verify::{Interrupted, verify};
+pub use verify::{Interrupted, judge_nodes, verify};
