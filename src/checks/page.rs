@@ -1,6 +1,7 @@
 //! What the statuses of GitLab's pages mean, whichever page was asked.
 
 use super::question::Miss;
+use crate::process::MASK;
 
 /// The reason for a 404 on a monitoring page. It proves nothing about the page, so it is never more than a skip.
 pub(super) const NOT_LISTED: &str = "address not in the allowlist";
@@ -43,6 +44,23 @@ pub(super) fn unexpected(status: u16, page: &str, location: Option<&str>) -> Mis
     }
 }
 
+/// A text in which nothing stands after the words that announce credentials.
+fn without_credentials(text: &str) -> String {
+    const ANNOUNCE: [&str; 3] = ["Basic ", "Bearer ", "glpat-"];
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((at, word)) =
+        ANNOUNCE.iter().filter_map(|word| Some((rest.find(word)?, *word))).min_by_key(|(at, _)| *at)
+    {
+        let (before, after) = rest.split_at(at + word.len());
+        shown.push_str(before);
+        shown.push_str(MASK);
+        rest =
+            after.trim_start_matches(|sign: char| sign.is_ascii_alphanumeric() || "+/=_-.~".contains(sign));
+    }
+    shown + rest
+}
+
 /// The start of a body, on one line, as evidence.
 pub(super) fn excerpt(body: &str) -> String {
     const LONGEST: usize = 120;
@@ -50,8 +68,28 @@ pub(super) fn excerpt(body: &str) -> String {
     if line.is_empty() {
         return "an empty body".into();
     }
+    // What is cut off can't be known again as a secret, and so a secret must not be cut.
+    let line = without_credentials(&line);
     match line.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("`{}…`", &line[..at]),
         None => format!("`{line}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_excerpt_holds_a_piece_of_a_credential() {
+        let long = format!(
+            r#"{{"Authorization":"Basic {}","next":"Bearer abc.def","t":"glpat-x1_y-z"}}"#,
+            "QUJD".repeat(40)
+        );
+        let excerpt = excerpt(&long);
+        assert_eq!(
+            excerpt,
+            format!(r#"`{{"Authorization":"Basic {MASK}","next":"Bearer {MASK}","t":"glpat-{MASK}"}}`"#)
+        );
     }
 }

@@ -127,12 +127,14 @@ impl Question {
     ) -> (Finding, Option<T>) {
         let end = self.began + patience.deadline;
         let mut delays = pauses();
+        let mut before = None;
         loop {
             let limit = patience.attempt.min(end.saturating_duration_since(Instant::now()));
             let miss = match tokio::time::timeout_at(end, attempt(limit)).await {
                 Ok(Ok((saw, seen))) => return (self.answer(Ok(saw)), Some(seen)),
                 Ok(Err(miss)) => miss,
-                Err(_) => return (self.answer(Err(unanswered(patience))), None),
+                // What was seen before says more than that the time is over.
+                Err(_) => return (self.answer(Err(before.unwrap_or_else(|| unanswered(patience)))), None),
             };
             let delay = delays.next().unwrap_or_default();
             // An attempt that is given next to no time would only replace the true reason by its own haste.
@@ -140,6 +142,7 @@ impl Question {
             if !(miss.passing && worth_it) {
                 return (self.answer(Err(miss)), None);
             }
+            before = Some(miss);
             tokio::time::sleep(delay).await;
         }
     }

@@ -137,13 +137,23 @@ impl Instance {
     /// when it says; what failed on the way is asked again only where asking twice does no more than asking once.
     pub async fn call(&self, request: &Request, limits: Limits) -> Result<Answer, Fault> {
         let mut pauses = pauses();
+        let mut before = None;
         loop {
-            let outcome = self.once(request, limits.now()).await;
+            let limit = limits.now();
+            let outcome = self.once(request, limit).await;
+            if matches!(outcome, Err(Fault::Silent(_)))
+                && limit < limits.attempt
+                && let Some(before) = before
+            {
+                // An attempt that had to be short says nothing of the instance. What was answered before does.
+                return before;
+            }
             let pause = pauses.next().unwrap_or_default();
             let Some(pause) = again(request.method, &outcome, pause) else { return outcome };
             if !limits.wait(pause).await {
                 return outcome;
             }
+            before = Some(outcome);
         }
     }
 

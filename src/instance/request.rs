@@ -153,7 +153,8 @@ impl Request {
             Place::Page(path) => format!("{} {path}", self.method.name()),
             Place::Given(url) => {
                 let host = url.host_str().unwrap_or_default();
-                format!("{} {}://{host}{}", self.method.name(), url.scheme(), url.path())
+                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+                format!("{} {}://{host}{port}{}", self.method.name(), url.scheme(), url.path())
             }
         }
     }

@@ -42,6 +42,26 @@ impl Api<'_> {
         if answer.status == 200 { Ok(answer.body) } else { Err(refused(self.instance, &asked, &answer)) }
     }
 
+    /// Fetches what was accepted before. That it is missing is a matter of `storage`, and not of rights.
+    pub(in crate::checks) async fn fetch_back(
+        &self,
+        request: Request,
+        accepted: &str,
+        storage: &str,
+    ) -> Result<Vec<u8>, Miss> {
+        let asked = request.described();
+        let answer = self.instance.download(request, self.limits).await;
+        let answer = answer.map_err(|fault| unanswered(&asked, &fault))?;
+        match answer.status {
+            200 => Ok(answer.body),
+            404 => Err(Miss::fail(
+                format!("the {accepted} was accepted, and is not there: {asked}: 404"),
+                storage,
+            )),
+            _ => Err(refused(self.instance, &asked, &answer)),
+        }
+    }
+
     /// Sends a request and reads the JSON of its answer.
     pub(in crate::checks) async fn json(&self, request: &Request, statuses: &[u16]) -> Result<Value, Miss> {
         let answer = self.wanted(request, statuses).await?;
@@ -81,7 +101,7 @@ pub(in crate::checks) fn number(answer: &Value, name: &str, asked: &str) -> Resu
 }
 
 /// An answer that is JSON and not what was asked for.
-pub(super) fn lacks(asked: &str, name: &str) -> Miss {
+pub(in crate::checks) fn lacks(asked: &str, name: &str) -> Miss {
     Miss::fail(
         format!("{asked}: an answer without `{name}`"),
         "see whether GitLab answers at this address, or another server in its place",

@@ -17,9 +17,9 @@ use super::verify::when;
 use crate::events::{Finding, Status};
 use crate::instance::Instance;
 
-pub(super) use ask::{Api, number, text};
+pub(super) use ask::{Api, lacks, number, text};
 pub(super) use token::Identity;
-pub(super) use words::refused;
+pub(super) use words::{READ_ONLY, refused};
 
 /// Why a check can't be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

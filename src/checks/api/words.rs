@@ -56,7 +56,7 @@ pub(in crate::checks) fn refused(instance: &Instance, asked: &str, answer: &Answ
     }
 }
 
-const READ_ONLY: &str = "the instance takes no writes: end maintenance mode, or ask the primary where this is a secondary; \
+pub(in crate::checks) const READ_ONLY: &str = "the instance takes no writes: end maintenance mode, or ask the primary where this is a secondary; \
      on a node, see whether PostgreSQL is a standby or its disk is full";
 const FORBIDDEN: &str = "give the token's user the right that the message names, or another token";
 

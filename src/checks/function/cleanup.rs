@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::group::{LETTERS, PREFIX, Place, encoded};
 use super::trail::{Made, Trail};
-use crate::checks::api::{Api, Obstacle, refused};
+use crate::checks::api::{Api, Obstacle, number, refused};
 use crate::checks::catalogue::Check;
 use crate::checks::question::{Miss, Patience, Question};
 use crate::events::Finding;
@@ -23,24 +23,39 @@ const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// More than that in one run would make the sweep the longest check of all.
 const AT_MOST: usize = 20;
 
+/// What a sweep came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Swept {
+    removed: usize,
+    /// Those that are left for the next run.
+    left: usize,
+}
+
 /// Removes what runs left more than an hour ago, and says how many that were.
 pub(super) async fn sweep(
     instance: Result<&Instance, Obstacle>,
     place: Result<&Place, Obstacle>,
     patience: Patience,
-) -> Result<usize, Miss> {
-    let (Ok(instance), Ok(place)) = (instance, place) else { return Ok(0) };
+) -> Result<Swept, Miss> {
+    let (Ok(instance), Ok(place)) = (instance, place) else { return Ok(Swept::default()) };
     let api = Api { instance, limits: crate::checks::api::limits(patience) };
-    let found = api.get(&format!("groups/{}/subgroups?per_page=100", place.top)).await?;
+    let found = api.get(&format!("groups/{}/subgroups?per_page=100", place.top)).await;
+    let found = found.map_err(|miss| of_earlier("what earlier runs left can't be seen", miss))?;
     let before = Timestamp::now().saturating_sub(OLD).unwrap_or(Timestamp::MIN);
     let old = found.as_array().into_iter().flatten().filter(|group| is_left(group, before));
-    let mut removed = 0;
-    for group in old.take(AT_MOST) {
-        let Some(id) = group["id"].as_u64() else { continue };
-        remove(&api, &id.to_string(), None).await?;
-        removed += 1;
+    let old: Vec<u64> = old.filter_map(|group| group["id"].as_u64()).collect();
+    let now = &old[..old.len().min(AT_MOST)];
+    for id in now {
+        let removed = remove(&api, &id.to_string(), None).await;
+        removed.map_err(|miss| of_earlier("one of an earlier run stays", miss))?;
     }
-    Ok(removed)
+    Ok(Swept { removed: now.len(), left: old.len() - now.len() })
+}
+
+/// The same miss, after a word on what it is about.
+fn of_earlier(about: &str, miss: Miss) -> Miss {
+    let colon = if about.ends_with("but") { "" } else { ":" };
+    Miss { saw: format!("{about}{colon} {}", miss.saw), ..miss }
 }
 
 /// Whether a subgroup is one of a run that is over. One that is marked for deletion has another ending.
@@ -58,7 +73,7 @@ fn is_left(group: &Value, before: Timestamp) -> bool {
 pub(super) async fn check(
     instance: Result<&Instance, Obstacle>,
     trail: &Trail,
-    swept: Result<usize, Miss>,
+    swept: Result<Swept, Miss>,
     patience: Patience,
 ) -> Finding {
     let question = Question::new(
@@ -77,16 +92,20 @@ pub(super) async fn check(
     let work = async |limits| {
         remove_all(&Api { instance, limits }, &made).await?;
         trail.forget();
-        let swept = swept.map_err(|miss| Miss {
-            saw: format!("this run's subgroup is gone, but one of an earlier run stays: {}", miss.saw),
-            ..miss
-        })?;
-        let earlier = match swept {
+        let swept = swept.map_err(|miss| of_earlier("this run's subgroup is gone, but", miss))?;
+        let earlier = match swept.removed {
             0 => String::new(),
             1 => ", and one of an earlier run".into(),
             count => format!(", and {count} of earlier runs"),
         };
-        Ok((format!("the run's subgroup is gone{earlier}"), ()))
+        let gone = format!("the run's subgroup is gone{earlier}");
+        match swept.left {
+            0 => Ok((gone, ())),
+            left => Err(Miss::warn(
+                format!("{gone}; {left} more of earlier runs are left"),
+                "verify again: each run removes some of them",
+            )),
+        }
     };
     question.work(patience.times(2), work).await.0
 }
@@ -99,9 +118,16 @@ async fn remove_all(api: &Api<'_>, made: &Made) -> Result<(), Miss> {
         let request = Request::api(Method::Delete, &format!("projects/{project}/deploy_keys/{key}"));
         let _ = api.answer(&request).await;
     }
-    let named = made.group.map_or_else(|| encoded(path), |id| id.to_string());
+    // What is marked for deletion may get another path, and keeps its number.
+    let id = match made.group {
+        Some(id) => id,
+        None => match look(api, &format!("groups/{}", encoded(path))).await? {
+            Some(found) => number(&found, "id", "GET of the run's subgroup")?,
+            None => return Ok(()),
+        },
+    };
     let web = format!("{}/{path}", api.instance.url().as_str().trim_end_matches('/'));
-    remove(api, &named, made.project).await.map_err(|miss| Miss {
+    remove(api, &id.to_string(), made.project).await.map_err(|miss| Miss {
         saw: format!("`{web}` is left: {}", miss.saw),
         remedy: format!("{}; or remove it by hand", miss.remedy),
         ..miss
@@ -129,10 +155,14 @@ pub(in crate::checks) async fn after_interrupt(trail: &Trail, patience: Patience
 
 /// Removes one subgroup for good.
 async fn remove(api: &Api<'_>, group: &str, project: Option<u64>) -> Result<(), Miss> {
-    if delete(api, &format!("groups/{group}"), "").await?.status == 404 {
-        return Ok(());
+    let path = format!("groups/{group}");
+    let answer = delete(api, &path, "").await?;
+    let Some(found) = look(api, &path).await? else { return Ok(()) };
+    if answer.status == 404 {
+        let mut miss = refused(api.instance, &format!("DELETE /api/v4/{path}"), &answer);
+        miss.saw.push_str(", and GET shows it");
+        return Err(miss);
     }
-    let Some(found) = look(api, &format!("groups/{group}")).await? else { return Ok(()) };
     if found["marked_for_deletion_on"].is_string() {
         for_good(api, group, &found).await?;
     }

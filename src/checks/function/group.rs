@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::content::word;
 use super::trail::Trail;
-use crate::checks::api::{Api, Obstacle, number, text};
+use crate::checks::api::{Api, Obstacle, READ_ONLY, lacks, number, refused, text};
 use crate::checks::catalogue::Check;
 use crate::checks::group::GroupName;
 use crate::checks::question::{Miss, Patience, Question};
@@ -59,7 +59,7 @@ async fn find(api: &Api<'_>, path: &str) -> Result<Option<Value>, Miss> {
     let request = Request::api(Method::Get, &format!("groups/{}", encoded(path)));
     let answer = api.wanted(&request, &[200, 404]).await?;
     if answer.status == 404 && answer.json().is_none() {
-        return Err(crate::checks::api::refused(api.instance, &request.described(), &answer));
+        return Err(refused(api.instance, &request.described(), &answer));
     }
     Ok(if answer.status == 200 { answer.json() } else { None })
 }
@@ -96,11 +96,19 @@ async fn make_top(api: &Api<'_>, path: &str) -> Result<Value, Miss> {
         "visibility": "private",
         "description": "Made by `refarch verify`, which makes, uses and removes a subgroup here in each run.",
     });
-    let forbidden = |miss: Miss| Miss {
-        remedy: format!("{}; or name a group that the user owns with `--group`", miss.remedy),
-        ..miss
-    };
-    api.post("groups", &body).await.map_err(forbidden)
+    let request = Request::api(Method::Post, "groups").json(&body);
+    let answer = api.wanted(&request, &[201, 400, 403]).await?;
+    if answer.status != 201 {
+        let miss = refused(api.instance, &request.described(), &answer);
+        if miss.remedy == READ_ONLY {
+            return Err(miss);
+        }
+        return Err(Miss {
+            remedy: format!("{}; or name a group that the user owns with `--group`", miss.remedy),
+            ..miss
+        });
+    }
+    answer.json().ok_or_else(|| lacks(&request.described(), "id"))
 }
 
 async fn subgroup(api: &Api<'_>, name: &GroupName, top: u64, trail: &Trail) -> Result<(String, Place), Miss> {

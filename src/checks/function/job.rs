@@ -45,9 +45,13 @@ pub(super) async fn check(
 
 async fn runner(api: &Api<'_>, project: u64) -> Result<(), Miss> {
     let runners = api.get(&format!("projects/{project}/runners?status=online")).await?;
-    let ready =
-        runners.as_array().is_some_and(|runners| runners.iter().any(|runner| runner["paused"] != true));
-    if ready {
+    let runners = runners.as_array().ok_or_else(|| {
+        Miss::fail(
+            "GET of the project's runners: an answer that is no list",
+            "see whether GitLab answers at this address, or another server in its place",
+        )
+    })?;
+    if runners.iter().any(|runner| runner["paused"] != true) {
         return Ok(());
     }
     Err(Miss::skip(

@@ -12,6 +12,8 @@ use crate::checks::question::{Miss, Question};
 use crate::events::Finding;
 use crate::instance::{Method, Request};
 
+const STORAGE: &str =
+    "see the storage of LFS objects: `gitlab_rails['lfs_storage_path']` or the object storage in gitlab.rb";
 const MEDIA_TYPE: &str = "application/vnd.git-lfs+json";
 /// What the client itself says of a message, whatever the batch answer names.
 const HOP_BY_HOP: [&str; 4] = ["transfer-encoding", "content-length", "host", "connection"];
@@ -45,22 +47,23 @@ async fn store_and_fetch(api: &Api<'_>, repository: &Url) -> Result<String, Miss
     if let Some(verify) = action(&answer, "verify")? {
         let request =
             verify.request(Method::Post).header("accept", MEDIA_TYPE).header("content-type", MEDIA_TYPE);
-        api.wanted(&request.json(&object), &[200]).await?;
+        let request = request.json(&object);
+        if api.wanted(&request, &[200, 404]).await?.status == 404 {
+            let asked = request.described();
+            return Err(Miss::fail(
+                format!("the upload was accepted, and is not there: {asked}: 404"),
+                STORAGE,
+            ));
+        }
     }
     let answer = batch(api, repository, "download", &object).await?;
     let download = action(&answer, "download")?.ok_or_else(|| {
-        Miss::fail(
-            "the upload was accepted, and the batch answer offers no download",
-            "see the storage of LFS objects: `gitlab_rails['lfs_storage_path']` or the object storage in gitlab.rb",
-        )
+        Miss::fail("the upload was accepted, and the batch answer offers no download", STORAGE)
     })?;
-    let came = api.download(download.request(Method::Get)).await?;
+    let came = api.fetch_back(download.request(Method::Get), "upload", STORAGE).await?;
     match difference(&content, &came) {
         None => Ok(format!("{} bytes went up and came back the same", content.len())),
-        Some(difference) => Err(Miss::fail(
-            format!("the upload was accepted, but {difference}"),
-            "see the storage of LFS objects: `gitlab_rails['lfs_storage_path']` or the object storage in gitlab.rb",
-        )),
+        Some(difference) => Err(Miss::fail(format!("the upload was accepted, but {difference}"), STORAGE)),
     }
 }
 
@@ -85,7 +88,7 @@ async fn batch(api: &Api<'_>, repository: &Url, operation: &str, object: &Value)
         let said = error["message"].as_str().unwrap_or("no message");
         return Err(Miss::fail(
             format!("the batch answer for the {operation} says {} for the file: {said}", error["code"]),
-            "see the storage of LFS objects: `gitlab_rails['lfs_storage_path']` or the object storage in gitlab.rb",
+            STORAGE,
         ));
     }
     Ok(entry.clone())

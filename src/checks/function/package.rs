@@ -8,6 +8,9 @@ use crate::checks::question::{Miss, Question};
 use crate::events::Finding;
 use crate::instance::{Method, Request};
 
+const STORAGE: &str =
+    "see the storage of packages: `gitlab_rails['packages_storage_path']` or the object storage in gitlab.rb";
+
 pub(super) async fn check(ground: Result<&Ground<'_>, &Obstacle>) -> Finding {
     let asked = "the project's generic package registry to store a file and to give it back";
     let question = Question::new(Check::Package, asked, "the same bytes");
@@ -26,12 +29,9 @@ async fn store_and_fetch(api: &Api<'_>, project: u64) -> Result<String, Miss> {
     let content = bytes();
     let path = format!("projects/{project}/packages/generic/refarch-probe/1.0.0/probe.bin");
     api.wanted(&Request::api(Method::Put, &path).bytes(&content), &[200, 201]).await?;
-    let came = api.download(Request::api(Method::Get, &path)).await?;
+    let came = api.fetch_back(Request::api(Method::Get, &path), "package", STORAGE).await?;
     match difference(&content, &came) {
         None => Ok(format!("{} bytes went up and came back the same", content.len())),
-        Some(difference) => Err(Miss::fail(
-            format!("the package was accepted, but {difference}"),
-            "see the storage of packages: `gitlab_rails['packages_storage_path']` or the object storage in gitlab.rb",
-        )),
+        Some(difference) => Err(Miss::fail(format!("the package was accepted, but {difference}"), STORAGE)),
     }
 }

@@ -41,7 +41,8 @@ async fn store_and_fetch(api: &Api<'_>, project: u64) -> Result<String, Miss> {
     let (Some(name), Some(secret)) = (segments.next(), segments.next()) else {
         return Err(Miss::fail("the upload was accepted, and its address can't be read", STORAGE));
     };
-    let came = api.download(Request::api(Method::Get, &format!("{path}/{secret}/{name}"))).await?;
+    let fetch = Request::api(Method::Get, &format!("{path}/{secret}/{name}"));
+    let came = api.fetch_back(fetch, "upload", STORAGE).await?;
     match difference(&content, &came) {
         None => Ok(format!("{} bytes went up and came back the same", content.len())),
         Some(difference) => Err(Miss::fail(format!("the upload was accepted, but {difference}"), STORAGE)),

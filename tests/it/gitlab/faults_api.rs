@@ -41,7 +41,7 @@ fn case(name: impl Into<String>, arrange: impl Fn(&mut Trial) + Send + 'static) 
     Case::new(name, move |trial| {
         trial.options.level = Level::Api;
         trial.options.patience =
-            Patience { deadline: Duration::from_millis(1800), attempt: Duration::from_millis(900) };
+            Patience { deadline: Duration::from_secs(2), attempt: Duration::from_millis(1500) };
         arrange(trial);
     })
 }

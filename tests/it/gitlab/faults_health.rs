@@ -12,7 +12,7 @@ fn case(name: &'static str, arrange: impl Fn(&mut Trial) + Send + 'static) -> Ca
     Case::new(name, move |trial| {
         trial.options.level = Level::Health;
         trial.options.patience =
-            Patience { deadline: Duration::from_secs(2), attempt: Duration::from_secs(1) };
+            Patience { deadline: Duration::from_secs(4), attempt: Duration::from_millis(1500) };
         arrange(trial);
     })
 }

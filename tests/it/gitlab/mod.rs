@@ -3,7 +3,9 @@
 mod fake;
 mod fake_itself;
 mod faults_api;
+mod faults_function;
 mod faults_health;
+mod function;
 mod healthy;
 mod program;
 mod table;

@@ -1,6 +1,7 @@
 //! `refarch verify URL` as people call it.
 
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use serde_json::Value;
@@ -109,4 +110,21 @@ fn what_is_no_gitlab_is_exit_7() {
     }
     let (code, text) = desk.verify(&["--token-env", "TOKEN", "--level", "api"]);
     assert!(code == 7 && text.contains("no sign-in form"), "{code} {text}");
+}
+
+#[test]
+fn ctrl_c_is_exit_130_and_nothing_of_the_probe_remains() {
+    let desk = Desk::before(Fake::start());
+    desk.fake.breaks(Endpoint::Merge, Fault::Slow);
+    let child = desk.command(&["--token-env", "TOKEN", "--level", "function"]).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(30);
+    while !desk.fake.seen().iter().any(|seen| seen.endpoint == Endpoint::CreateMergeRequest) {
+        assert!(Instant::now() < end, "no merge request is made: {:?}", desk.fake.seen());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    let (code, text) = told(&child.wait_with_output().unwrap());
+    assert_eq!(code, 130, "{text}");
+    assert_eq!(desk.fake.holds(), ["refarch-verify"], "{text}");
 }

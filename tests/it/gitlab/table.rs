@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, stream};
-use refarch::checks::{Check, Verdict};
+use refarch::checks::{Check, Patience, Verdict};
 use refarch::events::Status;
 
 use super::fake::{Fake, Site};
-use super::trial::{Trial, not_passed, words};
+use super::trial::{PATIENCE, Trial, not_passed, words};
 
 /// How many faults are tried at once: most of the time is waiting.
 const AT_ONCE: usize = 8;
@@ -18,17 +18,47 @@ pub struct Case {
     site: Site,
     arrange: Box<dyn Fn(&mut Trial) + Send>,
     not_pass: BTreeMap<&'static str, Status>,
+    leaves: Option<&'static str>,
+    patience: Patience,
 }
 
 impl Case {
     /// A fault that is arranged before a verification begins.
     pub fn new(name: impl Into<String>, arrange: impl Fn(&mut Trial) + Send + 'static) -> Self {
         let site = Site { name: "localhost", ..Site::default() };
-        Self { name: name.into(), site, arrange: Box::new(arrange), not_pass: BTreeMap::new() }
+        Self {
+            name: name.into(),
+            site,
+            arrange: Box::new(arrange),
+            not_pass: BTreeMap::new(),
+            leaves: None,
+            patience: PATIENCE,
+        }
     }
 
     pub fn at(mut self, site: Site) -> Self {
         self.site = site;
+        self
+    }
+
+    pub fn with(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Says what else is special about the row.
+    pub fn named(mut self, besides: &str) -> Self {
+        self.name = format!("{}, {besides}", self.name);
+        self
+    }
+
+    /// Arranges something more, first.
+    pub fn before(mut self, more: impl Fn(&mut Trial) + Send + 'static) -> Self {
+        let then = self.arrange;
+        self.arrange = Box::new(move |trial| {
+            more(trial);
+            then(trial);
+        });
         self
     }
 
@@ -42,6 +72,12 @@ impl Case {
         self.ends(checks, Status::Skip)
     }
 
+    /// What stays on the instance in spite of everything: the only path that begins so.
+    pub fn leaves(mut self, start: &'static str) -> Self {
+        self.leaves = Some(start);
+        self
+    }
+
     pub fn warns(self, checks: &[Check]) -> Self {
         self.ends(checks, Status::Warn)
     }
@@ -53,14 +89,22 @@ impl Case {
 
     async fn tried(self, base: &[Check]) -> Tried {
         let mut trial = Trial::of(Fake::at(&self.site));
+        trial.options.patience = self.patience;
         (self.arrange)(&mut trial);
         let verdict = trial.verdict().await;
         let seen: BTreeMap<&str, Status> = not_passed(&verdict);
         let wanted = self.skips(base);
-        let complaint = (seen != wanted.not_pass).then(|| {
+        let mut complaint = (seen != wanted.not_pass).then(|| {
             let (name, expected) = (&wanted.name, &wanted.not_pass);
             format!("{name}\n  wanted {expected:?}\n  saw    {seen:?}\n{}", words(&verdict))
         });
+        let mut left = trial.fake.holds();
+        left.retain(|path| path != "refarch-verify");
+        let expected = wanted.leaves.is_some_and(|start| left.iter().all(|path| path.starts_with(start)));
+        if !expected && !left.is_empty() || wanted.leaves.is_some() && left.is_empty() {
+            let so_far = complaint.unwrap_or_else(|| wanted.name.clone());
+            complaint = Some(format!("{so_far}\n  left on the instance: {left:?}"));
+        }
         Tried { name: wanted.name, complaint, verdict }
     }
 }
@@ -91,9 +135,18 @@ pub async fn judge(name: &str, base: &[Check], cases: Vec<Case>) {
 }
 
 /// What differs from run to run.
-const FILTERS: [(&str, &str); 8] = [
+const FILTERS: [(&str, &str); 17] = [
+    (r#""expires_at":"[^`]*"#, r#""expires_at":"DATE…"#),
+    (r"\bbegun \d[^`]*", "begun TIME…"),
+    (r"\bmerged as [0-9a-f]{12}\b", "merged as COMMIT"),
+    (r"\bkex_exchange_identification: [^`]*", "kex_exchange_identification: …"),
+    (r"\bafter \d+ s\b", "after TIME"),
+    (r"\bProbe [0-9a-z]{16}\b", "Probe WORD"),
+    (r"\bprojects/\d+\b", "projects/ID"),
+    (r"\b[0-9a-f]{64}\b", "OID"),
     (r"TLS on \d+:", "TLS on PORT:"),
     (r"within \d+ (ms|s)\b", "within TIME"),
+    (r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
     (r"\b(localhost|127\.0\.0\.1|gitlab\.acme\.example)(:| port )\d{4,5}\b", "$1${2}PORT"),
     (r"\brun-[0-9a-z]{8}\b", "run-RUN"),
     (r"deletion_scheduled-\d+", "deletion_scheduled-ID"),

@@ -183,7 +183,7 @@ impl State {
             "visibility": group.visibility,
             "full_name": full_path.replace('/', " / "),
             "full_path": full_path,
-            "created_at": group.created_at.to_string(),
+            "created_at": group.created_at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
             "parent_id": group.parent,
             "marked_for_deletion_on": group.marked.then_some("2026-01-01"),
         })
