@@ -1,4 +1,5 @@
-//! How long a spec takes to every file: read, checked, resolved and rendered. Prints the fastest of a hundred, per example.
+//! How long a spec takes to every file: read, checked, resolved and rendered. Prints the first, which also reads the
+//! program's own data, and the fastest of a hundred, per example.
 
 #![expect(
     clippy::expect_used,
@@ -41,14 +42,17 @@ fn main() {
         ("lab-1k-settings.yml", include_str!("../examples/lab-1k-settings.yml")),
     ];
     for (name, text) in examples {
-        let mut fastest = Duration::MAX;
+        let mut times: Vec<Duration> = Vec::new();
         let mut files = 0;
         for _ in 0..ROUNDS {
             let began = Instant::now();
             files = round(text, &identity, &file);
-            fastest = fastest.min(began.elapsed());
+            times.push(began.elapsed());
         }
-        let ms = fastest.as_secs_f64() * 1000.0;
-        println!("{name} to {files} files: {ms:.2} ms (fastest of {ROUNDS}; budget of a 1k 5 ms)");
+        let ms = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64() * 1000.0;
+        let (first, fastest) = (ms(times.first().copied()), ms(times.into_iter().min()));
+        println!(
+            "{name} to {files} files: first {first:.2} ms, fastest {fastest:.2} ms (budget of a 1k 5 ms)"
+        );
     }
 }

@@ -113,7 +113,7 @@ pub enum Error {
         why: String,
     },
     /// What the spec refers to is missing, or can't be used.
-    #[error("what the spec refers to can't be used")]
+    #[error("what the spec refers to can't be used: {}", places(reasons))]
     #[diagnostic(code(refarch::run::given), help("nothing was made or changed"))]
     Given {
         /// Each flaw, with what to do.
@@ -276,6 +276,13 @@ pub enum Error {
         help("nothing is lost: run the same command again, and it does what is left")
     )]
     Interrupted,
+}
+
+/// Where the spec refers to it; each reason follows in full where there is room.
+fn places(flaws: &[Flaw]) -> String {
+    let mut places: Vec<String> = flaws.iter().map(Flaw::place).collect();
+    places.dedup();
+    places.join(", ")
 }
 
 fn keys(differences: &[Difference]) -> String {

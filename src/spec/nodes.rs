@@ -111,7 +111,8 @@ pub struct DiskSizes {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct DiskSize {
-    /// Size in GB. A disk can grow, and never shrink.
+    /// Size in GB. A disk can grow, and never shrink. Once it has grown, its file system is grown by `resize2fs` on the
+    /// node.
     #[schemars(range(min = 1))]
     pub size_gb: u32,
 }

@@ -4,6 +4,7 @@
 
 mod drive;
 mod gitlab;
+mod given;
 mod luck;
 mod rooms;
 mod setting_keys;

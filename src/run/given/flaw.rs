@@ -8,7 +8,7 @@ use crate::spec::{EnvName, Place};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub enum Flaw {
     /// The variable is not set, or empty.
-    #[error("{place} is the secret in the environment variable `{name}`, which is not set")]
+    #[error("{place} is the secret in the environment variable `{name}`, which is not set or empty")]
     #[diagnostic(
         code(refarch::given::variable),
         help(
@@ -64,6 +64,17 @@ impl Flaw {
     #[must_use]
     pub const fn is_missing(&self) -> bool {
         matches!(self, Self::Variable { .. } | Self::File { .. })
+    }
+
+    /// Where the spec refers to it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::Variable { place, .. } | Self::File { place, .. } | Self::Content { place, .. } => {
+                place.to_string()
+            }
+            Self::Certificate { key, .. } => format!("`{key}`"),
+        }
     }
 
     pub(super) fn certificate(key: &'static str, what: impl Into<String>, help: impl Into<String>) -> Self {

@@ -128,7 +128,7 @@ fn a_key_by_variable_is_the_same_as_one_by_file() {
     let missing = said(folder.take(tls), "");
     assert_eq!(
         missing,
-        "`tls.files.key` (line 11) is the secret in the environment variable `ACME_KEY`, which is not set"
+        "`tls.files.key` (line 11) is the secret in the environment variable `ACME_KEY`, which is not set or empty"
     );
 }
 
