@@ -1,7 +1,7 @@
 //! `gitlab-ctl`: reconfigure, and what runit does to services.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::manifest::{self, Version};
@@ -117,22 +117,37 @@ fn check_config(version: Option<Version>) -> u8 {
     }
 }
 
-/// Follows the logs of all services, or of one, until it is interrupted.
-fn tail(service: Option<&str>) -> u8 {
-    let current = |name: &String| Path::new(paths::LOG).join(name).join("current");
-    let logs: Vec<_> = services()
-        .iter()
-        .filter(|name| service.is_none_or(|service| service == *name))
-        .map(current)
-        .filter(|log| log.is_file())
-        .collect();
+/// Follows the logs of all services, of one, or one log (`nginx/gitlab_access.log`), until it is interrupted.
+/// <https://docs.gitlab.com/administration/logs/#read-logs-from-terminal>
+fn tail(what: Option<&str>) -> u8 {
+    let outside = what.is_some_and(|what| what.starts_with('/') || what.split('/').any(|part| part == ".."));
+    let logs = if outside { Vec::new() } else { logs(Path::new(paths::LOG), what) };
     if logs.is_empty() {
-        say(format!("{}: there is no log", service.unwrap_or("gitlab")));
+        say(format!("{}: there is no log", what.unwrap_or("gitlab")));
         return 1;
     }
     let error = Command::new("tail").args(["--follow=name", "--retry", "--"]).args(logs).exec();
     say(format!("tail: {error}"));
     1
+}
+
+/// A log, those of a service, or those of all: what svlogd and the services themselves write.
+fn logs(root: &Path, what: Option<&str>) -> Vec<PathBuf> {
+    let entries = |folder: &Path| {
+        let entries =
+            std::fs::read_dir(folder).map(|entries| entries.filter_map(Result::ok)).into_iter().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let is_log = |path: &PathBuf| {
+        path.is_file() && (path.ends_with("current") || path.extension().is_some_and(|kind| kind == "log"))
+    };
+    let mut logs: Vec<PathBuf> = match what.map(|what| root.join(what)) {
+        Some(file) if file.is_file() => vec![file],
+        Some(folder) => entries(&folder).into_iter().filter(is_log).collect(),
+        None => entries(root).iter().flat_map(|folder| entries(folder)).filter(is_log).collect(),
+    };
+    logs.sort_unstable();
+    logs
 }
 
 /// Hands the verb to `sv` for each service, or the named one; the first failure is the exit code.
@@ -216,6 +231,27 @@ mod tests {
         assert_eq!(code("stop", Some(0), "ok: down: puma: 0s"), 0);
         assert_eq!(code("start", Some(1), "timeout: down: puma"), 1);
         assert_eq!(code("status", None, ""), 1);
+    }
+
+    #[test]
+    fn logs_are_found_by_service_and_by_name() {
+        let root = tempfile::tempdir().expect("a directory");
+        for (folder, name) in
+            [("nginx", "current"), ("nginx", "access.log"), ("nginx", "config"), ("puma", "current")]
+        {
+            std::fs::create_dir_all(root.path().join(folder)).expect("a directory");
+            std::fs::write(root.path().join(folder).join(name), "").expect("a file");
+        }
+        let found = |what| -> Vec<String> {
+            let logs = logs(root.path(), what);
+            let shown =
+                |path: &PathBuf| path.strip_prefix(root.path()).expect("inside").display().to_string();
+            logs.iter().map(shown).collect()
+        };
+        assert_eq!(found(None), ["nginx/access.log", "nginx/current", "puma/current"]);
+        assert_eq!(found(Some("nginx")), ["nginx/access.log", "nginx/current"]);
+        assert_eq!(found(Some("nginx/access.log")), ["nginx/access.log"]);
+        assert!(found(Some("registry")).is_empty());
     }
 
     #[test]

@@ -63,11 +63,21 @@ fn gitlab(config: &Config, postgresql: &str) {
     line("URL", &application.origin);
     line("HTTP Clone URL", &format!("{}/some-group/some-project.git", application.origin));
     let user = config::shell().map_or_else(|_| "git".to_owned(), |shell| shell.user);
-    line("SSH Clone URL", &format!("{user}@{}:some-group/some-project.git", application.host));
+    line("SSH Clone URL", &ssh_address(&user, &application.ssh_host, application.ssh_port));
     line("Elasticsearch", "no");
     line("Geo", "no");
     line("Using LDAP", "no");
     line("Using Omniauth", "no");
+}
+
+/// A port of its own needs the form with a scheme.
+fn ssh_address(user: &str, host: &str, port: u64) -> String {
+    let project = "some-group/some-project.git";
+    if port == 22 {
+        format!("{user}@{host}:{project}")
+    } else {
+        format!("ssh://{user}@{host}:{port}/{project}")
+    }
 }
 
 fn shell(config: &Config) {
@@ -118,6 +128,12 @@ async fn redis(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_of_its_own_shows_in_the_address() {
+        assert_eq!(ssh_address("git", "a.b", 22), "git@a.b:some-group/some-project.git");
+        assert_eq!(ssh_address("git", "a.b", 2222), "ssh://git@a.b:2222/some-group/some-project.git");
+    }
 
     #[test]
     fn a_version_is_found_in_words() {
