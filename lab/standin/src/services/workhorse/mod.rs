@@ -17,7 +17,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use hyper::body::Incoming;
 
 use super::git_path::{self, Endpoint};
-use super::puma::{WORKHORSE_HEADER, WORKHORSE_TYPE};
+use super::puma::{WORKHORSE_HEADER, WORKHORSE_TYPE, WRITTEN_HEADER};
 use super::{Error, listen, page};
 use crate::{config, paths, token, wire};
 
@@ -66,8 +66,9 @@ async fn serve(State(rails): State<Arc<Rails>>, mut request: Request) -> Respons
 fn prepare(headers: &mut HeaderMap) {
     headers.remove(CONNECTION);
     headers.remove(UPGRADE);
-    // Only Workhorse itself may say this.
+    // Only Workhorse itself may say these.
     headers.remove(WORKHORSE_HEADER);
+    headers.remove(WRITTEN_HEADER);
     headers.append(FORWARDED, HeaderValue::from_static("127.0.0.1"));
 }
 
@@ -144,7 +145,8 @@ mod tests {
     fn nobody_signs_for_workhorse() {
         let mut headers = HeaderMap::new();
         headers.append(WORKHORSE_HEADER, HeaderValue::from_static("forged"));
+        headers.append(WRITTEN_HEADER, HeaderValue::from_static("/another/user/s/file"));
         prepare(&mut headers);
-        assert!(!headers.contains_key(WORKHORSE_HEADER));
+        assert!(!headers.contains_key(WORKHORSE_HEADER) && !headers.contains_key(WRITTEN_HEADER));
     }
 }
