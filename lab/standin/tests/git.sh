@@ -36,7 +36,6 @@ sql() {
 }
 
 git_project() {
-  TOKEN=$GIT_TOKEN AS=$GIT_TOKEN
   make_token root "'api'" 1.day.from_now "$GIT_TOKEN" >/dev/null
   make_token root "'read_repository'" 1.day.from_now "$FETCH_TOKEN" >/dev/null
   make_token guest "'api'" 1.day.from_now "$OTHERS_TOKEN-git" >/dev/null
@@ -188,6 +187,8 @@ refused_with() {
 
 # the_git [faults]: with what happens when something is missing.
 the_git() {
+  # Each version's run begins with the API's own token again.
+  local TOKEN=$GIT_TOKEN AS=$GIT_TOKEN
   git_project
   over_http
   over_ssh
