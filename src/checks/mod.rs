@@ -5,6 +5,7 @@
 //! world and change nothing in it; what a verdict looks like on paper is the report's business.
 
 mod api;
+mod behind_proxy;
 mod catalogue;
 mod dns;
 mod function;
@@ -32,4 +33,4 @@ pub use node_state::{NodeFacts, Offset};
 pub use question::Patience;
 pub use target::{Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, WantedVersion};
 pub use verdict::{Counts, Outcome, Verdict};
-pub use verify::{Interrupted, verify};
+pub use verify::{Interrupted, judge_nodes, verify};

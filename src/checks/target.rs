@@ -9,7 +9,6 @@ use url::Url;
 
 use super::catalogue::{Check, Level};
 use super::group::GroupName;
-use super::node_state::NodeFacts;
 use super::question::Patience;
 
 /// What is verified.
@@ -78,8 +77,6 @@ pub struct NodeTarget {
     pub health: Option<NodeHealth>,
     /// The size it should have.
     pub machine: Machine,
-    /// What was gathered of it before, or why nothing was; every check that needs it then skips with that reason.
-    pub facts: Result<NodeFacts, String>,
 }
 
 /// How GitLab is asked on a node itself, past DNS and load balancers.

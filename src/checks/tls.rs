@@ -1,6 +1,5 @@
 //! Is the certificate trusted, valid now, and made for the name?
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::{Timestamp, Unit};
@@ -9,7 +8,7 @@ use url::Url;
 use super::catalogue::Check;
 use super::question::{Miss, Patience, Question};
 use crate::events::Finding;
-use crate::instance::{Handshake, TlsFault, Trust, Untrusted, handshake};
+use crate::instance::{Handshake, TlsFault, Trust, Untrusted, Way, handshake};
 
 /// A certificate that ends sooner is worth a warning: renewals by hand need about that long.
 const SOON_DAYS: i64 = 14;
@@ -17,19 +16,19 @@ const SOON_DAYS: i64 = 14;
 /// Makes one handshake and says whether HTTP may be asked through it.
 pub(super) async fn check(
     url: &Url,
-    socket: Option<SocketAddr>,
+    way: Option<&Way>,
     trust: &Result<Trust, Untrusted>,
     patience: Patience,
 ) -> (Finding, bool) {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let signed_by = trust.as_ref().map_or("a trusted CA", Trust::described);
-    let asked = match socket {
-        Some(socket) => format!("a TLS handshake with {socket} for `{host}`"),
+    let asked = match way {
+        Some(way) => format!("a TLS handshake with {way} for `{host}`"),
         None => format!("a TLS handshake for `{host}`"),
     };
     let wanted = format!("a certificate for `{host}`, valid today, signed by {signed_by}");
     let question = Question::new(Check::Tls, asked, wanted);
-    let Some(socket) = socket else { return (question.blocked(Check::Tcp), false) };
+    let Some(way) = way else { return (question.blocked(Check::Tcp), false) };
     if url.scheme() == "http" {
         let saw =
             "the URL is plain HTTP: whoever stands between reads and changes what is sent, tokens included";
@@ -43,9 +42,9 @@ pub(super) async fn check(
             return (question.answer(Err(Miss::skip(error.to_string(), remedy))), false);
         }
     };
-    let attempt = async |limit: Duration| match handshake(socket, &host, trust, limit).await {
+    let attempt = async |limit: Duration| match handshake(way, &host, trust, limit).await {
         Ok(seen) => Ok((String::new(), seen)),
-        Err(fault) => Err(miss(&fault, &host, socket.port())),
+        Err(fault) => Err(miss(&fault, &host, way.port())),
     };
     let (finding, seen) = question.settle(patience, attempt).await;
     match seen {
@@ -111,7 +110,7 @@ mod tests {
 
     async fn against(server: &TlsServer, ca: &Authority) -> (Finding, bool) {
         let url = Url::parse(&format!("https://{HOST}:{}", server.address.port())).unwrap();
-        check(&url, Some(server.address), &Trust::new(Some(&ca.pem())), IMPATIENT).await
+        check(&url, Some(&server.address.into()), &Trust::new(Some(&ca.pem())), IMPATIENT).await
     }
 
     async fn showing(identity: Identity, ca: &Authority) -> (Finding, bool) {
@@ -176,10 +175,11 @@ mod tests {
         let server = TlsServer::start(ca.issue(&[HOST]), Behaviour::Hold).await;
         let plain = Url::parse("http://gitlab.acme.example").unwrap();
         let (finding, usable) =
-            check(&plain, Some(server.address), &Trust::new(Some(&ca.pem())), IMPATIENT).await;
+            check(&plain, Some(&server.address.into()), &Trust::new(Some(&ca.pem())), IMPATIENT).await;
         assert_eq!((finding.status, usable), (Status::Warn, true));
 
-        let (finding, usable) = check(&url, Some(server.address), &Trust::new(Some("")), IMPATIENT).await;
+        let (finding, usable) =
+            check(&url, Some(&server.address.into()), &Trust::new(Some("")), IMPATIENT).await;
         assert_eq!((finding.status, usable), (Status::Skip, false));
         assert!(finding.saw.contains("no `BEGIN CERTIFICATE` block"), "{}", finding.saw);
     }

@@ -86,6 +86,13 @@ impl Verdict {
         Level::ALL.into_iter().filter(|level| meant(*level) && !looked_at(*level)).collect()
     }
 
+    /// Takes in what was found besides, with which the whole took this long.
+    pub fn take_in(&mut self, findings: Vec<Finding>, duration: Duration) {
+        self.findings.extend(findings);
+        self.findings.sort_by_key(|finding| (check_of(finding), finding.node.clone()));
+        self.duration = duration;
+    }
+
     /// How many checks ended how.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -115,7 +122,11 @@ impl Verdict {
 }
 
 fn level_of(finding: &Finding) -> Option<Level> {
-    Check::ALL.into_iter().find(|check| check.name() == finding.check).map(Check::level)
+    check_of(finding).map(Check::level)
+}
+
+fn check_of(finding: &Finding) -> Option<Check> {
+    Check::ALL.into_iter().find(|check| check.name() == finding.check)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Asks everything of one level, in parallel where one answer does not depend on another.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -11,13 +10,16 @@ use tokio::time::Instant;
 use super::catalogue::Check;
 use super::function::{self, Trail, Work, after_interrupt};
 use super::node::{Reply, Unasked};
+use super::node_state::NodeFacts;
 use super::question::Patience;
-use super::target::{NodeTarget, Options, Target};
+use super::target::{NodeTarget, Options, Proxy, Target};
 use super::verdict::Verdict;
-use super::{api, dns, node_health, node_state, readiness_outside, sign_in, size, ssh, standin, tcp, tls};
+use super::{
+    api, behind_proxy, dns, node_health, node_state, readiness_outside, sign_in, size, ssh, standin, tcp, tls,
+};
 use crate::events::{Finding, Kind, Sender, Status};
-use crate::instance::{Instance, Trust, Untrusted};
-use crate::process::{Redactor, Runner};
+use crate::instance::{Instance, Proxied, Trust, Untrusted, Way};
+use crate::process::{Ambient, Redactor, Runner};
 
 /// How many nodes are asked at once; each takes a handful of connections.
 const NODES_AT_ONCE: usize = 8;
@@ -100,7 +102,6 @@ async fn verify_with(
         ask_nodes(target, options, desk, run)
     );
     findings.extend(of_nodes);
-    findings.extend(judge_facts(target, options, desk, started));
     findings.sort_by_key(|finding| (place(finding), finding.node.clone()));
     Verdict {
         deployment: target.deployment.clone(),
@@ -141,15 +142,14 @@ async fn ask_outside(
     }
     let mut say = |finding| findings.push(desk.say(finding));
     let patience = options.patience;
-    let (finding, addresses) = dns::check(target, patience, dns::system).await;
-    say(finding);
-    let (finding, socket) = tcp::check(&target.url, &addresses, patience).await;
-    say(finding);
+    let ambient = work.map(|work| work.runner.ambient());
+    let (reached, way) = reach(target, patience, ambient).await;
+    reached.into_iter().for_each(&mut say);
     let trust = Trust::new(target.ca_pem.as_deref());
-    let (finding, usable) = tls::check(&target.url, socket, &trust, patience).await;
+    let (finding, usable) = tls::check(&target.url, way.as_ref(), &trust, patience).await;
     say(finding);
-    let instance = usable.then(|| connect(target, socket, trust)).flatten();
-    let instance = instance.as_ref().ok_or(if socket.is_none() { Check::Tcp } else { Check::Tls });
+    let instance = usable.then(|| connect(target, way.as_ref(), trust)).flatten();
+    let instance = instance.as_ref().ok_or(if way.is_none() { Check::Tcp } else { Check::Tls });
     let (page, outside, asked) = tokio::join!(
         when(options.asks(Check::SignIn), sign_in::check(instance, patience)),
         when(options.asks(Check::ReadinessOutside), readiness_outside::check(instance, patience)),
@@ -179,8 +179,34 @@ pub(super) async fn when<T>(wanted: bool, work: impl Future<Output = T>) -> Opti
     if wanted { Some(work.await) } else { None }
 }
 
-fn connect(target: &Target, socket: Option<SocketAddr>, trust: Result<Trust, Untrusted>) -> Option<Instance> {
-    let instance = Instance::new(target.url.clone(), &[socket?], &trust.ok()?).ok()?;
+/// Looks for the way to the instance: straight, or through the proxy that the environment names.
+async fn reach(
+    target: &Target,
+    patience: Patience,
+    ambient: Option<&Ambient>,
+) -> ([Finding; 2], Option<Way>) {
+    let proxied = match (target.proxy, ambient) {
+        (Proxy::Environment, Some(ambient)) => {
+            Proxied::from_environment(&target.url, |name| ambient.variable(name))
+        }
+        _ => Ok(None),
+    };
+    match proxied {
+        Ok(Some(proxied)) => return behind_proxy::check(proxied, patience).await,
+        Err(unusable) => return (behind_proxy::unusable(&unusable.to_string()), None),
+        Ok(None) => {}
+    }
+    let (dns, addresses) = dns::check(target, patience, dns::system).await;
+    let (tcp, socket) = tcp::check(&target.url, &addresses, patience).await;
+    ([dns, tcp], socket.map(Way::from))
+}
+
+fn connect(target: &Target, way: Option<&Way>, trust: Result<Trust, Untrusted>) -> Option<Instance> {
+    let (url, trust) = (target.url.clone(), trust.ok()?);
+    let instance = match way? {
+        Way::Straight(socket) => Instance::new(url, &[*socket], &trust).ok()?,
+        Way::Through(proxied) => Instance::through(proxied.proxy().clone(), url, &trust).ok()?,
+    };
     Some(match &target.token {
         Ok(token) => instance.with_token(token.clone()),
         Err(_) => instance,
@@ -215,11 +241,20 @@ async fn ask_nodes(
     stream::iter(&target.nodes).map(one).buffer_unordered(NODES_AT_ONCE).concat().await
 }
 
-/// What is known of the nodes already has only to be judged.
-fn judge_facts(target: &Target, options: &Options, desk: &Desk<'_>, now: Timestamp) -> Vec<Finding> {
+/// Judges what was gathered of the nodes: there is nothing left to ask. Sends each finding.
+pub fn judge_nodes(
+    nodes: &[NodeTarget],
+    gathered: &dyn Fn(&NodeTarget) -> Result<NodeFacts, String>,
+    options: &Options,
+    runner: &Runner,
+) -> Vec<Finding> {
+    let desk = Desk { options, events: runner.events(), redactor: runner.redactor() };
+    let now = Timestamp::now();
+    let named = |finding: &Finding| place(finding).is_some_and(|check| options.names(check));
     let asked = |finding: &Finding| place(finding).is_some_and(|check| options.asks(check));
-    let findings = target.nodes.iter().flat_map(|node| node_state::check(node, now));
-    findings.filter(asked).map(|finding| desk.say(finding)).collect()
+    let findings = nodes.iter().flat_map(|node| node_state::check(node, &gathered(node), now));
+    let said = findings.filter(asked).map(|finding| desk.say(finding));
+    said.filter(|finding| named(finding) || finding.status == Status::Fail).collect()
 }
 
 fn place(finding: &Finding) -> Option<Check> {
@@ -238,7 +273,7 @@ pub(super) mod tests {
     use super::super::group::GroupName;
     use super::super::question::tests::IMPATIENT;
     use super::super::readiness::tests::ALL_OK;
-    use super::super::target::{Machine, NodeHealth, Proxy, SshAccess};
+    use super::super::target::{Machine, NodeHealth, SshAccess};
     use super::super::verdict::Outcome;
     use super::*;
     use crate::instance::testing::{Authority, Behaviour, TlsServer};
@@ -277,7 +312,6 @@ pub(super) mod tests {
                 ca: Some("/etc/gitlab/ssl/ca.crt".into()),
             }),
             machine: Machine { vcpu: 8, memory_gb: 16.0, simulated: Some("for the test".into()) },
-            facts: Err("nobody asked".into()),
         }
     }
 
@@ -328,12 +362,11 @@ pub(super) mod tests {
         let options = options(Level::Health);
         let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         let names: Vec<_> = verdict.findings.iter().map(|finding| finding.check.as_str()).collect();
-        let asked = Check::ALL.into_iter().filter(|check| options.asks(*check));
+        let asked = Check::ALL.into_iter().filter(|check| options.asks(*check) && !check.needs_facts());
         assert_eq!(names, asked.map(Check::name).collect::<Vec<_>>(), "{:#?}", verdict.findings);
         // Every page of this server is the sign-in page, so that readiness from outside is not what it should be.
         assert_eq!(status(&verdict, Check::ReadinessOutside), Status::Fail);
-        // Its size is simulated, and nobody gathered the facts of the node.
-        assert_eq!((verdict.counts().pass, verdict.counts().skip, verdict.standin), (8, 7, true));
+        assert_eq!((verdict.counts().pass, verdict.counts().skip, verdict.standin), (8, 1, true));
     }
 
     #[tokio::test]

@@ -88,7 +88,7 @@ impl Session {
         match self.output {
             Output::Text => {
                 let style = Style::of(|name| self.ambient.variable(name), io::stderr().is_terminal());
-                Box::new(Plain::new(io::stderr(), style))
+                Box::new(Plain::new(io::stderr(), style).folding(io::stderr().is_terminal()))
             }
             Output::Json => Box::new(JsonLines::new(io::stdout())),
         }

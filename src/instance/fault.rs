@@ -27,6 +27,9 @@ pub enum Fault {
     /// More came than any page that is asked for holds.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// The proxy opened no way.
+    #[error("{0}")]
+    Proxy(String),
     /// A download was sent on and on, or nowhere.
     #[error("the answer is a redirect {0}")]
     Redirect(String),
@@ -42,7 +45,7 @@ impl Fault {
         match self {
             Self::Refused | Self::Silent(_) | Self::Unreachable(_) | Self::Cut(_) => true,
             Self::Tls(fault) => fault.passing(),
-            Self::TooLarge(_) | Self::Redirect(_) | Self::Other(_) => false,
+            Self::TooLarge(_) | Self::Proxy(_) | Self::Redirect(_) | Self::Other(_) => false,
         }
     }
 

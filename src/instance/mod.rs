@@ -13,6 +13,7 @@ pub(crate) mod testing;
 mod tls;
 mod trust;
 mod waiting;
+mod way;
 
 pub use client::{Answer, Instance};
 pub use fault::Fault;
@@ -20,6 +21,7 @@ pub use request::{Method, Request};
 pub use tls::{Handshake, Presented, TlsFault, handshake};
 pub use trust::{Trust, Untrusted};
 pub use waiting::{Limits, pauses};
+pub use way::{Proxied, Unusable, Way};
 
 /// The header by which the lab's stand-in says that it is not GitLab.
 pub const STANDIN_HEADER: &str = "x-gitlab-standin";

@@ -1,7 +1,6 @@
 //! One TLS handshake, and what the server showed in it.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,13 +10,13 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, InvalidMessage, SignatureScheme};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::fault::{Fault, seconds};
 use super::trust::{Trust, Untrusted};
+use super::way::Way;
 
 /// A handshake that succeeded: the certificate is trusted, valid now and made for the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,34 +144,22 @@ impl TlsFault {
     }
 }
 
-/// Makes one handshake with `name` at `address`, and gives it `limit`.
-pub async fn handshake(
-    address: SocketAddr,
-    name: &str,
-    trust: &Trust,
-    limit: Duration,
-) -> Result<Handshake, TlsFault> {
-    let outcome = timeout(limit, shake(address, name, trust, limit)).await;
+/// Makes one handshake with `name` at the end of a way, and gives it `limit`.
+pub async fn handshake(way: &Way, name: &str, trust: &Trust, limit: Duration) -> Result<Handshake, TlsFault> {
+    let outcome = timeout(limit, shake(way, name, trust)).await;
     match outcome.unwrap_or(Err(TlsFault::Silent(limit))) {
-        Err(TlsFault::NotTls) if speaks_http(address, name, limit).await => Err(TlsFault::PlainHttp),
+        Err(TlsFault::NotTls) if speaks_http(way, name, limit).await => Err(TlsFault::PlainHttp),
         outcome => outcome,
     }
 }
 
-async fn shake(
-    address: SocketAddr,
-    name: &str,
-    trust: &Trust,
-    limit: Duration,
-) -> Result<Handshake, TlsFault> {
+async fn shake(way: &Way, name: &str, trust: &Trust) -> Result<Handshake, TlsFault> {
     let other = |error: Untrusted| TlsFault::Other(error.to_string());
     let server = ServerName::try_from(name.to_owned()).map_err(|error| TlsFault::Other(error.to_string()))?;
     let witness = Arc::new(Witness { inner: trust.verifier().map_err(other)?, seen: Mutex::default() });
     let mut config = trust.config().map_err(other)?;
     config.dangerous().set_certificate_verifier(witness.clone());
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| TlsFault::NoConnection(Box::new(Fault::of_io(&error, limit))))?;
+    let stream = way.connect().await.map_err(|fault| TlsFault::NoConnection(Box::new(fault)))?;
     let connected = TlsConnector::from(Arc::new(config)).connect(server, stream).await;
     let chain = witness.chain();
     connected.map_err(|error| of_io(&error, &chain))?;
@@ -189,9 +176,9 @@ fn of_io(error: &io::Error, chain: &[CertificateDer<'_>]) -> TlsFault {
 }
 
 /// Asks the port in plain HTTP, once it is known not to speak TLS.
-async fn speaks_http(address: SocketAddr, name: &str, limit: Duration) -> bool {
+async fn speaks_http(way: &Way, name: &str, limit: Duration) -> bool {
     let ask = async {
-        let mut stream = TcpStream::connect(address).await?;
+        let mut stream = way.connect().await.map_err(io::Error::other)?;
         stream
             .write_all(format!("HEAD / HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n\r\n").as_bytes())
             .await?;
@@ -300,7 +287,7 @@ mod tests {
 
     async fn shown(identity: Identity, ca: &Authority) -> Result<Handshake, TlsFault> {
         let server = TlsServer::start(identity, Behaviour::Hold).await;
-        handshake(server.address, NAME, &Trust::new(Some(&ca.pem())).unwrap(), LIMIT).await
+        handshake(&server.address.into(), NAME, &Trust::new(Some(&ca.pem())).unwrap(), LIMIT).await
     }
 
     #[tokio::test]
@@ -318,7 +305,7 @@ mod tests {
         let identity = Identity::from_pem(&made.certificate, made.key.expose_secret());
         let server = TlsServer::start(identity, Behaviour::Hold).await;
         let trust = Trust::new(Some(&authority.certificate)).unwrap();
-        let seen = handshake(server.address, NAME, &trust, LIMIT).await.unwrap();
+        let seen = handshake(&server.address.into(), NAME, &trust, LIMIT).await.unwrap();
         assert_eq!(seen.presented.issuer, "CN=refarch authority of acme");
         assert_eq!(seen.chain, 1);
     }
@@ -349,10 +336,10 @@ mod tests {
     async fn a_port_without_tls_says_what_it_speaks() {
         let ca = Trust::new(Some(&Authority::new("Acme CA").pem())).unwrap();
         let http = wiremock::MockServer::start().await;
-        assert_eq!(handshake(*http.address(), NAME, &ca, LIMIT).await, Err(TlsFault::PlainHttp));
+        assert_eq!(handshake(&(*http.address()).into(), NAME, &ca, LIMIT).await, Err(TlsFault::PlainHttp));
 
         let banner = TlsServer::plain("SSH-2.0-OpenSSH_10.0\r\n").await;
-        assert_eq!(handshake(banner.address, NAME, &ca, LIMIT).await, Err(TlsFault::NotTls));
+        assert_eq!(handshake(&banner.address.into(), NAME, &ca, LIMIT).await, Err(TlsFault::NotTls));
     }
 
     #[tokio::test]
@@ -360,10 +347,10 @@ mod tests {
         let ca = Trust::new(Some(&Authority::new("Acme CA").pem())).unwrap();
         let limit = Duration::from_millis(80);
         let silent = TlsServer::silent().await;
-        assert_eq!(handshake(silent.address, NAME, &ca, limit).await, Err(TlsFault::Silent(limit)));
+        assert_eq!(handshake(&silent.address.into(), NAME, &ca, limit).await, Err(TlsFault::Silent(limit)));
 
         let cut = TlsServer::plain("").await;
-        let fault = handshake(cut.address, NAME, &ca, LIMIT).await.unwrap_err();
+        let fault = handshake(&cut.address.into(), NAME, &ca, LIMIT).await.unwrap_err();
         assert!(matches!(fault, TlsFault::Cut(_)), "{fault:?}");
     }
 }

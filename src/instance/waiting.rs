@@ -22,6 +22,12 @@ impl Limits {
         self.attempt.min(self.end.saturating_duration_since(Instant::now()))
     }
 
+    /// What is left altogether.
+    #[must_use]
+    pub fn rest(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
     /// Waits, if there is time for a worthwhile attempt after that.
     pub async fn wait(&self, pause: Duration) -> bool {
         // An attempt that is given next to no time would only replace the true reason by its own haste.

@@ -7,7 +7,7 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use super::style::{Style, Tone};
-use super::text::{counted, printable, seconds, spoken};
+use super::text::{counted, folded, printable, seconds, spoken};
 use super::verdict::{name, status_word, tone};
 use super::words::{action, applied, at_resource, at_work, changes, resource, step};
 use crate::events::{
@@ -24,6 +24,8 @@ const PATIENCE_SECONDS: f64 = 30.0;
 pub struct Plain<W> {
     out: W,
     style: Style,
+    /// Whether lines are broken between words; a pipe gets each thing in one line.
+    folds: bool,
     began: Option<Timestamp>,
     /// The phase that has begun and was not spoken of yet.
     unspoken: Option<Phase>,
@@ -41,12 +43,19 @@ impl<W: Write + Send> Plain<W> {
         Self {
             out,
             style,
+            folds: false,
             began: None,
             unspoken: None,
             steps: BTreeMap::new(),
             said: BTreeMap::new(),
             tool: Tool::Terraform,
         }
+    }
+
+    /// The same for a terminal, which would break lines within words.
+    #[must_use]
+    pub fn folding(self, folds: bool) -> Self {
+        Self { folds, ..self }
     }
 
     fn lines(&mut self, kind: &Kind) -> Vec<String> {
@@ -247,8 +256,14 @@ impl<W: Write + Send> Plain<W> {
         for line in lines {
             // A line that continues another one stands below its text.
             let margin = if line.starts_with(' ') { " ".repeat(6) } else { elapsed.clone() };
-            text.push_str(format!("{margin}  {line}").trim_end());
-            text.push('\n');
+            if self.folds {
+                let own = line.trim_start();
+                let first = format!("{margin}  {}", &line[..line.len() - own.len()]);
+                text.push_str(&folded(&first, own));
+            } else {
+                text.push_str(format!("{margin}  {line}").trim_end());
+                text.push('\n');
+            }
         }
         self.out.write_all(text.as_bytes())?;
         self.out.flush()

@@ -10,13 +10,18 @@ pub(super) const WIDTH: usize = 80;
 /// Wraps `text` behind `first`, with the following lines indented as deep as `first` is wide. A word that is
 /// longer than a line is left whole: paths and URLs are there to be copied.
 pub(super) fn wrapped(first: &str, text: &str) -> String {
-    let indent = first.chars().count();
+    folded(first, &printable(text))
+}
+
+/// The same of text that may be coloured.
+pub(super) fn folded(first: &str, text: &str) -> String {
+    let indent = seen(first);
     let mut lines = String::new();
     let mut line = first.to_owned();
     let mut width = indent;
     let mut empty = true;
-    for word in printable(text).split_whitespace() {
-        let length = word.chars().count();
+    for word in text.split_whitespace() {
+        let length = seen(word);
         if !empty && width + 1 + length > WIDTH {
             let _ = writeln!(lines, "{}", line.trim_end());
             line = " ".repeat(indent);
@@ -33,6 +38,13 @@ pub(super) fn wrapped(first: &str, text: &str) -> String {
     }
     let _ = writeln!(lines, "{}", line.trim_end());
     lines
+}
+
+/// How many characters of a text are seen; those that colour it are not.
+fn seen(text: &str) -> usize {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().chars().count();
+    first + parts.map(|part| part.split_once('m').map_or(0, |(_, rest)| rest.chars().count())).sum::<usize>()
 }
 
 /// The text without what would command a terminal: evidence is what a foreign server chose to answer.
@@ -75,6 +87,16 @@ mod tests {
         assert!(lines.lines().all(|line| line.len() <= WIDTH), "{lines}");
         assert!(lines.lines().skip(1).all(|line| line.starts_with("       word")), "{lines}");
         assert_eq!(lines.matches("word").count(), 40);
+    }
+
+    #[test]
+    fn colour_takes_no_room() {
+        assert_eq!(seen("\u{1b}[33mwarn\u{1b}[0m: x"), 7);
+        let painted = "\u{1b}[31mword\u{1b}[0m ".repeat(40);
+        assert_eq!(
+            folded("  ", &painted).lines().count(),
+            wrapped("  ", &"word ".repeat(40)).lines().count()
+        );
     }
 
     #[test]

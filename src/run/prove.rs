@@ -1,6 +1,8 @@
 //! The verify phase: asks the deployment that came out, and keeps the verdict beside the run's log.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use super::nodes::{self, Gathered};
 use super::token::{self, Decided};
@@ -9,7 +11,7 @@ use crate::checks::{
     self, Check, GroupName, Level, Machine, NodeFacts, NodeHealth, NodeTarget, Options, Proxy, SshAccess,
     Target, Verdict, WantedVersion,
 };
-use crate::deployment::Node;
+use crate::deployment::{Node, NodeName};
 use crate::instance::{Instance, Trust};
 use crate::render::Bound;
 use crate::report;
@@ -36,10 +38,20 @@ pub async fn verify(
             None => Ok(Gathered::default()),
         }
     };
-    let (token, gathered) = tokio::try_join!(token::registered(world, decided), gather)?;
-    let target = Target { token, group: asked.group.clone(), ..target(world, bound, &gathered)? };
-    let verdict = checks::verify(&target, &options, &world.runner).await;
-    let mut verdict = verdict.map_err(|checks::Interrupted| Error::Interrupted)?;
+    let began = Instant::now();
+    let ask = async {
+        let token = token::registered(world, decided).await?;
+        let target = Target { token, group: asked.group.clone(), ..target(world, bound)? };
+        let verdict = checks::verify(&target, &options, &world.runner).await;
+        Ok::<_, Error>((target, verdict.map_err(|checks::Interrupted| Error::Interrupted)?))
+    };
+    // Neither is let go of before its end: an interrupt ends both in good order.
+    let (asked, gathered) = tokio::join!(ask, gather);
+    let ((target, mut verdict), gathered) = (asked?, gathered?);
+    let wanted = bind::wanted(world, bound)?;
+    let facts = facts(world, &gathered, &wanted);
+    let of_nodes = checks::judge_nodes(&target.nodes, &facts, &options, &world.runner);
+    verdict.take_in(of_nodes, began.elapsed());
     verdict.findings.extend(losses::findings(world));
     world.workdir.write_private(&world.run.report(), report::verdict_json(&verdict))?;
     Ok(verdict)
@@ -79,15 +91,10 @@ pub(super) fn instance(world: &World, bound: &Bound) -> Option<Instance> {
     Instance::new(url, &[socket], &trust).ok()
 }
 
-fn target(world: &World, bound: &Bound, gathered: &Gathered) -> Result<Target, Error> {
+fn target(world: &World, bound: &Bound) -> Result<Target, Error> {
     let deployment = &world.deployment;
     let url = url(world)?;
-    let wanted = bind::wanted(world, bound)?;
-    let nodes = deployment.nodes.values().map(|node| NodeTarget {
-        facts: facts(world, node, gathered, wanted.get(&node.name)),
-        ..node_target(world, node, &url)
-    });
-    let nodes = nodes.collect();
+    let nodes = deployment.nodes.values().map(|node| node_target(world, node, &url)).collect();
     Ok(Target {
         deployment: Some(deployment.name.to_string()),
         url,
@@ -139,28 +146,29 @@ fn node_target(world: &World, node: &Node, url: &url::Url) -> NodeTarget {
                 .then(|| format!("/etc/gitlab/ssl/{host}.ca.crt").into()),
         }),
         machine: Machine { vcpu: node.machine.vcpu, memory_gb: node.machine.memory_gb, simulated },
-        facts: Err("nobody asked".into()),
     }
 }
 
-/// What is known of a node, with what it should be by the spec and the store of now.
-fn facts(
-    world: &World,
-    node: &Node,
-    gathered: &Gathered,
-    wanted: Option<&Wanted>,
-) -> Result<NodeFacts, String> {
-    let silent = || gathered.silent.get(&node.name).cloned().unwrap_or_else(|| "nobody asked it".into());
-    let name = &node.name;
-    match (gathered.states.get(name), gathered.offsets.get(name), wanted) {
-        (Some(state), Some(offset), Some(wanted)) => Ok(NodeFacts {
-            state: state.clone(),
-            wanted: wanted.clone(),
+/// What is known of each node, with what it should be by the spec and the store of now.
+fn facts<'a>(
+    world: &'a World,
+    gathered: &'a Gathered,
+    wanted: &'a BTreeMap<NodeName, Wanted>,
+) -> impl Fn(&NodeTarget) -> Result<NodeFacts, String> + 'a {
+    let of = |node: &Node| {
+        let name = &node.name;
+        Some(NodeFacts {
+            state: gathered.states.get(name)?.clone(),
+            wanted: wanted.get(name)?.clone(),
             services: node.component.services(),
-            offset: *offset,
+            offset: *gathered.offsets.get(name)?,
             shares_clock: world.deployment.size_is_simulated(),
             just_configured: gathered.just_configured.contains(name),
-        }),
-        _ => Err(silent()),
+        })
+    };
+    move |target| {
+        let node = world.deployment.nodes.values().find(|node| node.name.as_str() == target.name);
+        let silent = || node.and_then(|node| gathered.silent.get(&node.name)).cloned();
+        node.and_then(of).ok_or_else(|| silent().unwrap_or_else(|| "nobody asked it".into()))
     }
 }

@@ -21,6 +21,8 @@ fn a_deployment_lives_from_its_first_up_to_destroy() {
     the_page_is_reached_by_curl(&life);
     no_file_leaks_a_secret(&life);
     plain_tools_accept_what_is_rendered(&life);
+    what_is_wrong_with_a_node_is_found_by_its_check(&life);
+    the_token_is_used_again_until_it_is_taken_back(&life);
     a_second_run_changes_nothing_and_locks_a_third_out(&life);
     its_status_is_told(&life);
     another_work_directory_is_refused(&life);
@@ -48,12 +50,15 @@ fn made_and_proven(life: &Deployment) {
     assert_eq!(verdict["outcome"], "pass", "{verdict:#}");
     assert_eq!(verdict["counts"]["fail"], 0, "{verdict:#}");
     assert!(verdict["counts"]["pass"].as_u64() > Some(5), "{verdict:#}");
+    // A deployment that was just built is really used.
+    assert_eq!(verdict["level"], "function", "{verdict:#}");
+    assert_eq!(answer(&verdict, "token").0, "pass", "{verdict:#}");
 
     let secrets = life.leaks();
     let told = |part: &str| seen.iter().any(|line| String::from_utf8_lossy(line).contains(part));
     // The watch saw both sides, so what it did not see was not there.
     assert!(
-        told("ansible-playbook") && told("/opt/gitlab/embedded/bin/postgres"),
+        told("ansible-playbook") && told("/opt/gitlab/embedded/bin/postgres") && told("gitlab-rails"),
         "the watch saw too little"
     );
     for line in &seen {
@@ -96,6 +101,8 @@ fn meant_for_secrets(node: &str, path: &str) -> bool {
     let services = [
         "gitaly/config.toml",
         "gitlab-rails/etc/gitlab.yml",
+        "gitlab-rails/etc/gitlab_shell_secret",
+        "gitlab-rails/etc/gitlab_workhorse_secret",
         "gitlab-rails/etc/secrets.yml",
         "postgresql/data/server.key",
     ]
@@ -175,6 +182,77 @@ fn plain_tools_accept_what_is_rendered(life: &Deployment) {
             .args(["--syntax-check", playbook]);
         run(&mut command).assert(0, &[playbook]);
     }
+}
+
+/// What a check of a verdict came to: its status, and what it saw.
+fn answer<'a>(verdict: &'a Value, check: &str) -> (&'a str, &'a str) {
+    let findings = verdict["findings"].as_array().expect("findings");
+    let of = |finding: &&Value| finding["check"] == check;
+    let found = findings.iter().find(of).unwrap_or_else(|| panic!("no `{check}` in {verdict:#}"));
+    (found["status"].as_str().expect("a status"), found["saw"].as_str().expect("what it saw"))
+}
+
+/// Verifies, and gives the verdict of a run that must end with this exit code.
+fn verified(life: &Deployment, args: &[&str], code: i32) -> Value {
+    let verdict = life.folder().join("verdict.json");
+    let report = ["verify", "--json", verdict.to_str().expect("UTF-8")];
+    life.refarch(&[&report, args].concat()).assert(code, &[]);
+    json(&verdict)
+}
+
+fn what_is_wrong_with_a_node_is_found_by_its_check(life: &Deployment) {
+    let (rb, ssl) = ("/etc/gitlab/gitlab.rb", format!("/etc/gitlab/ssl/{HOST}.crt"));
+    life.on_node(&format!(
+        "cp -a {rb} {rb}.kept && cp -a {ssl} {ssl}.kept && gitlab-ctl stop sidekiq >/dev/null && apt-mark --quiet unhold gitlab-ee && \
+         echo '# by hand' >>{rb} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3 -subj /CN=other -keyout /dev/null -out {ssl} 2>/dev/null"
+    ));
+    let names = "services,package_installed,configuration,disk_space,certificate,clock";
+    let verdict = verified(life, &["--only", names], 7);
+    life.on_node(&format!(
+        "mv {rb}.kept {rb} && mv {ssl}.kept {ssl} && apt-mark --quiet hold gitlab-ee && gitlab-ctl start sidekiq >/dev/null"
+    ));
+    assert_eq!(answer(&verdict, "services"), ("fail", "down: sidekiq"));
+    assert_eq!(answer(&verdict, "package_installed").0, "warn");
+    assert_eq!(answer(&verdict, "configuration"), ("fail", "gitlab.rb is not what was delivered"));
+    let (status, saw) = answer(&verdict, "certificate");
+    assert!(status == "fail" && saw.starts_with("another certificate than was delivered"), "{verdict:#}");
+    assert_eq!(answer(&verdict, "clock").0, "pass", "{verdict:#}");
+    let verdict = verified(life, &["--only", names], 0);
+    for check in ["package_installed", "configuration", "certificate"] {
+        assert_eq!(answer(&verdict, check).0, "pass", "{verdict:#}");
+    }
+}
+
+/// The status that the instance answers with to who holds the token.
+fn asked_with(life: &Deployment, token: &Value) -> String {
+    let header = life.folder().join("header");
+    let text = format!("PRIVATE-TOKEN: {}\n", token["value"].as_str().expect("a token"));
+    std::fs::write(&header, text).expect("a file");
+    let answer = run(Command::new("curl")
+        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--output", "/dev/null"])
+        .args(["--write-out", "%{http_code}", "--resolve", &format!("{HOST}:443:{}", life.address())])
+        .arg("--cacert")
+        .arg(life.work().join("ca.pem"))
+        .arg("--header")
+        .arg(format!("@{}", header.display()))
+        .arg(format!("https://{HOST}/api/v4/personal_access_tokens/self")));
+    std::fs::remove_file(header).expect("a file");
+    answer.assert(0, &[]);
+    answer.said
+}
+
+fn the_token_is_used_again_until_it_is_taken_back(life: &Deployment) {
+    let token = life.secrets()["token"].clone();
+    assert!(token["name"].as_str().is_some_and(|name| name.starts_with("refarch-verify-2")), "a token");
+    verified(life, &["--only", "token,version"], 0);
+    assert!(life.secrets()["token"] == token, "the instance took it, and there is another one");
+    assert_eq!(asked_with(life, &token), "200");
+    verified(life, &["--only", "version", "--revoke"], 0);
+    assert_eq!(asked_with(life, &token), "401");
+    assert!(life.secrets()["token"].is_null());
+    let verdict = verified(life, &["--only", "token"], 0);
+    assert_eq!(answer(&verdict, "token").0, "pass", "{verdict:#}");
+    assert_eq!(asked_with(life, &life.secrets()["token"]), "200");
 }
 
 /// How many tasks changed something, over all playbooks of a run.

@@ -29,6 +29,7 @@ impl Secrets {
         leaves("gitlab_secrets", node, &mut values);
         leaves("gitlab_secrets", &store["gitlab_secrets"], &mut values);
         leaves("ssh", &store["ssh"]["private"], &mut values);
+        leaves("token", &store["token"]["value"], &mut values);
         for (name, pair) in store["certificates"].as_object().expect("certificates") {
             leaves(&format!("certificates.{name}"), &pair["private"], &mut values);
         }

@@ -122,7 +122,7 @@ impl<'a> Git<'a> {
         limits: Limits,
         besides: &[(&str, &str)],
     ) -> Result<(), Failure> {
-        let mut command = self.command(folder, args).timeout(limits.now());
+        let mut command = self.command(folder, args).timeout(limits.rest());
         for (name, value) in besides {
             command = command.env(*name, *value);
         }
@@ -133,7 +133,7 @@ impl<'a> Git<'a> {
     /// The commit that a folder has checked out.
     pub(super) async fn head(&self, folder: &Utf8Path, limits: Limits) -> Result<String, Failure> {
         let command =
-            self.command(folder, &["rev-parse", "HEAD"]).timeout(limits.now()).stdout(Stdout::Private);
+            self.command(folder, &["rev-parse", "HEAD"]).timeout(limits.rest()).stdout(Stdout::Private);
         let outcome = Failure::of("git rev-parse", self.runner.run(command, &mut Quiet).await)?;
         Ok(String::from_utf8_lossy(&outcome.private).trim().to_owned())
     }

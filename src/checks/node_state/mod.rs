@@ -83,10 +83,10 @@ const ASKS: [Ask; 6] = [
 ];
 
 /// Judges what is known of a node. Where nothing is, every check says why it could not look.
-pub(super) fn check(node: &NodeTarget, now: Timestamp) -> Vec<Finding> {
+pub(super) fn check(node: &NodeTarget, facts: &Result<NodeFacts, String>, now: Timestamp) -> Vec<Finding> {
     let one = |ask: &Ask| {
         let asked = format!("{} on {}", ask.asked, node.name);
-        let (wanted, answer) = match &node.facts {
+        let (wanted, answer) = match facts {
             Ok(facts) => ((ask.wanted)(facts), (ask.judge)(facts, now)),
             Err(why) => ("the node's own word".into(), Err(unknown(node, why))),
         };
@@ -150,8 +150,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_node_that_is_as_it_should_be_passes_every_check() {
-        let node = NodeTarget { facts: Ok(facts()), ..node("acme-all-in-one-1") };
-        let findings = check(&node, certificate::tests::TODAY.parse().unwrap());
+        let node = node("acme-all-in-one-1");
+        let findings = check(&node, &Ok(facts()), certificate::tests::TODAY.parse().unwrap());
         assert_eq!(findings.len(), 6);
         for finding in &findings {
             assert_eq!(finding.status, Status::Pass, "{finding:#?}");
@@ -162,8 +162,7 @@ pub(super) mod tests {
     #[test]
     fn a_node_that_could_not_be_asked_skips_every_check_with_the_reason() {
         let why = "connection refused".to_owned();
-        let node = NodeTarget { facts: Err(why), ..node("acme-all-in-one-1") };
-        for finding in check(&node, Timestamp::now()) {
+        for finding in check(&node("acme-all-in-one-1"), &Err(why), Timestamp::now()) {
             assert_eq!(finding.status, Status::Skip, "{finding:#?}");
             assert_eq!(finding.saw, "nothing is known of the node: connection refused");
             assert!(finding.remedy.is_some_and(|remedy| remedy.contains("ssh -F ")));

@@ -222,3 +222,24 @@ fn a_run_goes_on_into_its_log_when_nobody_reads() {
     assert!(events.finish().file_error.is_none());
     assert_eq!(fs_err::read_to_string(path).unwrap().lines().count(), 100);
 }
+
+#[test]
+fn a_terminal_gets_lines_that_fit_and_a_pipe_whole_ones() {
+    let event = |kind| Event { v: VERSION, time: Timestamp::UNIX_EPOCH, run: "r1".into(), event: kind };
+    let said = |folds, style| {
+        let mut out = Vec::new();
+        let mut plain = Plain::new(&mut out, style).folding(folds);
+        plain.read(&event(Kind::Finding(finding("dns", Status::Warn, Some(NODE))))).unwrap();
+        drop(plain);
+        String::from_utf8(out).unwrap()
+    };
+    let folded = said(true, Style::plain());
+    assert!(folded.lines().count() > 2 && folded.lines().all(|line| line.chars().count() <= 80), "{folded}");
+    assert!(folded.lines().skip(1).all(|line| line.starts_with("        ")), "{folded}");
+    let whole = said(false, Style::plain());
+    assert_eq!(whole.lines().count(), 2, "{whole}");
+    let words = |text: &str| text.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&folded), words(&whole));
+    let forced = Style::of(|name| (name == "CLICOLOR_FORCE").then_some("1"), false);
+    assert_eq!(said(true, forced).lines().count(), folded.lines().count());
+}
