@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::fake::{Endpoint, Fake, Fault, Lie, Proxy, Site, SshDoor};
+use super::fake::{Endpoint, Fake, Fault, Lie, Proxy, Site, SshDoor, Writes};
 
 /// The variables that hold git's settings.
 const NAMES: [[&str; 2]; 5] = [
@@ -423,7 +423,7 @@ fn its_faults_are_faults() {
     let message = json!({"message": {"base": ["no"]}});
     assert_eq!(with(Fault::Says(422, message.clone())), (422, message.to_string()));
     assert_eq!((with(Fault::Busy(1)).0, hand.get("version").0), (503, 200));
-    fake.switches().read_only = true;
+    fake.switches().writes = Writes::Refused;
     assert_eq!(hand.call("POST", "groups", &json!({"name": "a", "path": "a"})).0, 403);
 }
 

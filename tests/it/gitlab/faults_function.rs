@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use refarch::checks::{Check, Patience};
 use serde_json::json;
 
-use super::fake::{Endpoint, Fault, Lie, SshDoor};
+use super::fake::{Endpoint, Fault, Lie, SshDoor, Writes};
 use super::table::{Case, judge};
 use super::trial::Trial;
 
@@ -168,9 +168,16 @@ async fn what_stands_before_the_others_stops_them() {
             .skips(&AFTER_PROJECT),
     );
     cases.push(
-        case("an instance that only reads", |trial| trial.fake.switches().read_only = true)
+        case("an instance that only reads", |trial| trial.fake.switches().writes = Writes::Refused)
             .fails(&[Check::Group])
             .skips(&all),
+    );
+    let stored = [Check::PushHttps, Check::PushSsh, Check::Lfs, Check::Package, Check::Upload];
+    cases.push(
+        case("a disk that is full", |trial| trial.fake.switches().writes = Writes::DiskFull)
+            .fails(&stored)
+            .skips(&AFTER_PUSH)
+            .skips(&[Check::CloneSsh]),
     );
     // The subgroup of the run is made, and its answer tells nothing of it: it is removed all the same.
     for fault in [Fault::Status(500), Fault::Truncated, Fault::OtherShape, Fault::Cut] {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use refarch::checks::{Check, GroupName};
+use refarch::checks::{Check, GroupName, Proxy as Way};
 use refarch::events::Status;
 
-use super::fake::{Certificate, Endpoint, Fake, Fault, Site, SshDoor};
+use super::fake::{Certificate, Endpoint, Fake, Fault, Proxy, Site, SshDoor};
 use super::trial::{Trial, not_passed, of, words};
 
 fn local() -> Fake {
@@ -70,6 +70,21 @@ async fn other_ways_to_a_healthy_instance() {
         "{}",
         words(&verdict)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_used_when_it_is_asked_for() {
+    let fake = Fake::start();
+    let proxy = Proxy::to(fake.address).await;
+    let mut trial = Trial::of(fake).only(&[Check::Version, Check::CloneHttps]);
+    trial.target.proxy = Way::Environment;
+    trial.target.address = None;
+    trial.ambient.insert("https_proxy".to_owned(), format!("http://{}", proxy.address));
+    let verdict = trial.verdict().await;
+    assert!(not_passed(&verdict).is_empty(), "{}", words(&verdict));
+    let name = trial.fake.url().strip_prefix("https://").unwrap();
+    assert!(proxy.passed().iter().all(|line| *line == format!("CONNECT {name}")), "{:?}", proxy.passed());
+    assert!(proxy.passed().len() > 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

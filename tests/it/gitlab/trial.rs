@@ -159,7 +159,9 @@ impl Trial {
             Vec::<String>::new(),
             "calls that are not documented, or not known here"
         );
-        assert!(self.fake.most_at_once() <= 8, "{} requests at once", self.fake.most_at_once());
+        // Each verification has its own eight.
+        let allowed = 8 * Arc::strong_count(&self.fake);
+        assert!(self.fake.most_at_once() <= allowed, "{} requests at once", self.fake.most_at_once());
     }
 
     /// The command lines of git, ssh and ssh-keygen so far.

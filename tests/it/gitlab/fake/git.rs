@@ -10,7 +10,7 @@ use super::Shared;
 use super::answer::Answer;
 use super::route::{Endpoint as E, Request};
 use super::state::repository;
-use super::switches::Lie;
+use super::switches::{Lie, Writes};
 
 /// The tree of no files, which every repository of git's default object format knows.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
@@ -59,6 +59,9 @@ pub fn make(shared: &Shared, project: u64, readme: bool) {
         // The empty tree must be there before a commit can name it.
         hook(&path, "post-receive", &format!("git hash-object -t tree -w /dev/null\n{script}"));
     }
+    if switches.writes == Writes::DiskFull {
+        hook(&path, "pre-receive", "echo 'fatal: write error: No space left on device' >&2; exit 1");
+    }
     drop(switches);
     if readme {
         ask(shared, project, &["hash-object", "-t", "tree", "-w", "/dev/null"]);
@@ -105,7 +108,7 @@ pub fn serve(shared: &Shared, request: &Request) -> Answer {
             "The project you were looking for could not be found or you don't have permission to view it.\n";
         return Answer::bytes(404, "text/plain", text);
     };
-    if request.writes() && shared.switches().read_only {
+    if request.writes() && shared.switches().writes == Writes::Refused {
         return Answer::bytes(403, "text/plain", "You can't push code to a read-only GitLab instance.\n");
     }
     let service = match request.endpoint {

@@ -37,7 +37,7 @@ pub use certificate::Certificate;
 pub use proxy::Proxy;
 pub use route::Endpoint;
 pub use state::{State, Token};
-pub use switches::{Fault, Lie, SshDoor, Switches};
+pub use switches::{Fault, Lie, SshDoor, Switches, Writes};
 
 /// The fakes' own threads, so that a test that blocks does not stop what it tests against.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {

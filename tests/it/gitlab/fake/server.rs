@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::answer::{Answer, Body};
 use super::route::{self, Endpoint as E, Request};
-use super::switches::Fault;
+use super::switches::{Fault, Writes};
 use super::{Seen, Shared, about, git, groups, merging, pipelines, projects, storing};
 
 /// Takes connections until the fake goes.
@@ -138,8 +138,13 @@ fn answer(shared: &Shared, request: &Request) -> Answer {
         shared.look_for_leaks();
         return git::serve(shared, request);
     }
-    if request.writes() && request.endpoint != E::RevokeSelf && shared.switches().read_only {
+    let writes = shared.switches().writes;
+    if request.writes() && request.endpoint != E::RevokeSelf && writes == Writes::Refused {
         return Answer::message(403, "You cannot perform write operations on a read-only instance");
+    }
+    let stores = matches!(request.endpoint, E::CreateUpload | E::PutPackage | E::LfsPut);
+    if stores && writes == Writes::DiskFull {
+        return Answer::message(500, "500 Internal Server Error");
     }
     match request.endpoint {
         E::Front

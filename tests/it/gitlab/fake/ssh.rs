@@ -34,10 +34,6 @@ fi
 case $verb in
 git-upload-pack) exec git upload-pack "${found#* }" ;;
 git-receive-pack)
-    if [ -e "$folder/ssh/read-only" ]; then
-        echo "ERROR: You can't push code to a read-only GitLab instance." >&2
-        exit 1
-    fi
     if [ "${found%% *}" != rw ]; then
         echo "ERROR: This deploy key does not have write access to this project." >&2
         exit 1

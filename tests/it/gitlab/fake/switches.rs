@@ -92,14 +92,24 @@ pub enum SshDoor {
     LateKeys,
 }
 
+/// What becomes of writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Writes {
+    #[default]
+    Taken,
+    /// Every one is refused, as in maintenance mode or on a database that only reads.
+    Refused,
+    /// There is room for rows and none for files.
+    DiskFull,
+}
+
 /// Everything that is switched.
 #[derive(Debug)]
 pub struct Switches {
     faults: BTreeMap<Endpoint, Fault>,
     pub lies: Vec<Lie>,
     pub ssh: SshDoor,
-    /// Every write is refused, as in maintenance mode or on a database that only reads.
-    pub read_only: bool,
+    pub writes: Writes,
     /// A runner is online and takes jobs.
     pub runner: bool,
     /// What is marked for deletion gets another path, as newer versions do.
@@ -116,7 +126,7 @@ impl Default for Switches {
             faults: BTreeMap::new(),
             lies: Vec::new(),
             ssh: SshDoor::Open,
-            read_only: false,
+            writes: Writes::Taken,
             runner: false,
             renames_what_is_marked: true,
             polls: 2,
