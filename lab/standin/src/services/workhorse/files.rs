@@ -17,6 +17,9 @@ use tokio_util::io::ReaderStream;
 use super::{Rails, Word};
 use crate::services::puma::{SENDFILE_HEADER, WRITTEN_HEADER};
 
+/// How many bytes too many are read before a body is given up.
+const PATIENCE: u64 = 64 << 20;
+
 /// Takes an LFS object in: Rails says where to, and is told when it is whole.
 pub async fn upload(rails: &Rails, request: Request, oid: &str, size: u64) -> Result<Response, String> {
     let (head, body) = request.into_parts();
@@ -66,7 +69,8 @@ impl Incoming {
         Self { path: folder.join(crate::hex(&name)) }
     }
 
-    /// Writes the body down, and stops where it becomes longer than it should be.
+    /// Writes the body down. What is longer than it should be is read on for a while and not kept: nginx takes
+    /// an answer for a failure that comes while it is still sending.
     async fn receive(&self, body: Body, longest: u64) -> std::io::Result<Received> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path).await?;
         let mut hash = Sha256::new();
@@ -75,8 +79,11 @@ impl Incoming {
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(std::io::Error::other)?;
             length += chunk.len() as u64;
-            if length > longest {
+            if length > longest.saturating_add(PATIENCE) {
                 break;
+            }
+            if length > longest {
+                continue;
             }
             hash.update(&chunk);
             file.write_all(&chunk).await?;
@@ -118,6 +125,11 @@ mod tests {
         let longer = Incoming::new(folder.path()).receive(Body::from("hello!"), 5).await.expect("read");
         assert!(longer.length > 5);
         assert_ne!(longer.sha256, HELLO);
+        let chunks = ["hello", " and", " more"].map(Ok::<_, std::io::Error>);
+        let body = Body::from_stream(futures_util::stream::iter(chunks));
+        let incoming = Incoming::new(folder.path());
+        assert_eq!(incoming.receive(body, 5).await.expect("read to its end").length, 14);
+        assert_eq!(std::fs::read(&incoming.path).expect("a file"), b"hello", "what is too much is not kept");
     }
 
     #[tokio::test]
