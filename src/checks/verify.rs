@@ -7,7 +7,7 @@ use futures_util::stream;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::catalogue::Check;
+use super::catalogue::{Check, Level};
 use super::function::{self, Trail, Work, after_interrupt};
 use super::node::{Reply, Unasked};
 use super::node_state::NodeFacts;
@@ -150,11 +150,14 @@ async fn ask_outside(
     say(finding);
     let instance = usable.then(|| connect(target, way.as_ref(), trust)).flatten();
     let instance = instance.as_ref().ok_or(if way.is_none() { Check::Tcp } else { Check::Tls });
-    let (page, outside, asked) = tokio::join!(
+    let unasked = target.standin.is_none() && options.level > Level::Reach && !options.asks(Check::SignIn);
+    let (page, outside, asked, calls_itself) = tokio::join!(
         when(options.asks(Check::SignIn), sign_in::check(instance, patience)),
         when(options.asks(Check::ReadinessOutside), readiness_outside::check(instance, patience)),
         when(options.asks(Check::Token), api::check(target, options, instance)),
+        when(unasked, calls_itself_standin(instance, patience)),
     );
+    sees_standin |= calls_itself == Some(true);
     let signed_out = page.as_ref().is_some_and(|(page, _)| page.status == Status::Fail);
     if let Some((page, answer)) = page {
         sees_standin = answer.as_ref().is_some_and(|answer| answer.standin.is_some());
@@ -172,6 +175,14 @@ async fn ask_outside(
         }
     }
     (findings, sees_standin)
+}
+
+/// Whether the instance calls itself a stand-in, where nobody said and no named check looks: a verdict on one must
+/// never pass for one on GitLab.
+async fn calls_itself_standin(instance: Result<&Instance, Check>, patience: Patience) -> bool {
+    let Ok(instance) = instance else { return false };
+    let answer = instance.get("/users/sign_in", patience.attempt).await;
+    answer.is_ok_and(|answer| answer.standin.is_some())
 }
 
 /// What `work` gives, if it is to be done at all.
@@ -269,7 +280,6 @@ pub(super) mod tests {
     use url::Url;
     use wiremock::MockServer;
 
-    use super::super::catalogue::Level;
     use super::super::group::GroupName;
     use super::super::question::tests::IMPATIENT;
     use super::super::readiness::tests::ALL_OK;
@@ -384,6 +394,17 @@ pub(super) mod tests {
         let options = options(Level::Health);
         let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         assert_eq!((status(&verdict, Check::Standin), verdict.standin), (Status::Fail, true));
+    }
+
+    #[tokio::test]
+    async fn a_stand_in_is_called_one_also_where_other_checks_were_named() {
+        let (_server, target) = serving(PAGE).await;
+        let target = Target { standin: None, ..target };
+        let only = Some(BTreeSet::from([Check::Tls, Check::ReadinessOutside]));
+        let options = Options { only, ..options(Level::Health) };
+        let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
+        assert!(verdict.standin);
+        assert!(verdict.findings.iter().all(|finding| finding.check != "sign_in"), "{:#?}", verdict.findings);
     }
 
     #[tokio::test]
