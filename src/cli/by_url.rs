@@ -67,6 +67,16 @@ pub enum Misfit {
         /// What was given.
         word: Utf8PathBuf,
     },
+    /// refarch made no token there, so that there is none to take back.
+    #[error("`--revoke` is for a spec: refarch makes no token for `{url}`")]
+    #[diagnostic(
+        code(refarch::cli::revoke_by_url),
+        help("leave `--revoke` out; the token of `--token-env` is yours to revoke")
+    )]
+    NothingToRevoke {
+        /// The URL.
+        url: Url,
+    },
     /// An option for URLs was given with a spec.
     #[error("`{option}` is for a URL, and `{spec}` is a spec: {why}")]
     #[diagnostic(code(refarch::cli::for_urls), help("leave it out, or give the URL instead of the spec"))]
@@ -127,6 +137,7 @@ impl Args {
     /// Asks the instance at this URL.
     pub(super) async fn by_url(self, session: &Session, url: Url) -> Result<ExitCode, Failure> {
         let began = Instant::now();
+        self.fits_a_url(&url)?;
         let token = self.token(session)?;
         let target = self.target(&url, token.clone())?;
         let level = self.level_with(token.is_some())?;
@@ -178,6 +189,10 @@ impl Args {
             ssh: SshAccess::default(),
             proxy,
         })
+    }
+
+    fn fits_a_url(&self, url: &Url) -> Result<(), Misfit> {
+        if self.revoke { Err(Misfit::NothingToRevoke { url: url.clone() }) } else { Ok(()) }
     }
 
     fn ca_pem(&self) -> Result<Option<String>, Misfit> {
@@ -251,6 +266,14 @@ mod tests {
             let refused = target_of(&["--ca", &path(name)]).unwrap_err();
             assert!(matches!(&refused, Misfit::Ca { path, .. } if path.ends_with(name)), "{refused}");
         }
+    }
+
+    #[test]
+    fn what_is_for_specs_is_refused_for_a_url() {
+        let url = Url::parse("https://gitlab.acme.example").unwrap();
+        let misfit = args(&[url.as_str(), "--revoke"]).fits_a_url(&url).unwrap_err();
+        assert!(misfit.to_string().contains("`--revoke` is for a spec"), "{misfit}");
+        assert!(args(&[url.as_str()]).fits_a_url(&url).is_ok());
     }
 
     #[tokio::test]

@@ -44,10 +44,10 @@ pub struct Args {
     /// Only for a URL: ask this address, whatever DNS says and straight past any proxy.
     #[arg(long, value_name = "HOST:ADDRESS")]
     pub(super) resolve: Option<Resolve>,
-    /// At the end, take back the tokens that refarch made for the checks of this deployment. The next verification
-    /// that needs one makes another.
+    /// Only for a spec: at the end, take back the tokens that refarch made for the checks of this deployment. The
+    /// next verification that needs one makes another.
     #[arg(long)]
-    revoke: bool,
+    pub(super) revoke: bool,
     #[command(flatten)]
     pub(super) reports: Reports,
 }

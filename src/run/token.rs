@@ -286,9 +286,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use camino::{Utf8Path, Utf8PathBuf};
+    use wiremock::matchers::{header, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
     use crate::events::Sender;
+    use crate::instance::Trust;
     use crate::process::{Ambient, Interrupts, Parts, Redactor};
 
     const SECRET: &str = "glpat-0123456789abcdefghij";
@@ -387,6 +390,30 @@ mod tests {
             let no = through(&folder, script).await.unwrap_err();
             assert!(no.why.contains(why), "{no:?}");
             assert!(no.remedy.contains(remedy), "{no:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_instance_itself_refuses_a_token() {
+        let server = MockServer::start().await;
+        let instance = || {
+            let url = format!("http://localhost:{}/gitlab", server.address().port()).parse().unwrap();
+            Instance::new(url, &[*server.address()], &Trust::new(None).unwrap()).unwrap()
+        };
+        for (status, wanted) in [
+            (200, Standing::Accepted),
+            (401, Standing::Refused),
+            (403, Standing::Unknown),
+            (500, Standing::Unknown),
+        ] {
+            server.reset().await;
+            Mock::given(path("/gitlab/api/v4/personal_access_tokens/self"))
+                .and(header("private-token", SECRET))
+                .respond_with(ResponseTemplate::new(status))
+                .expect(1)
+                .mount(&server)
+                .await;
+            assert_eq!(standing(instance(), &SecretString::from(SECRET)).await, wanted, "{status}");
         }
     }
 
