@@ -13,6 +13,8 @@ mod merge_request;
 mod package;
 mod project;
 mod ssh;
+#[cfg(test)]
+mod tests;
 mod trail;
 mod upload;
 
