@@ -249,7 +249,7 @@ impl Failure {
             Self::Said { command, lines } => (command, lines),
         };
         let saw = format!("{command}: {}", page::excerpt(&telling(lines)));
-        let remedies: [(&[&str], &str); 9] = [
+        let remedies: [(&[&str], &str); 13] = [
             (
                 &["remote branch", "empty repository"],
                 "the push was accepted and the branch is not there: see Gitaly's log on its node",
@@ -267,6 +267,22 @@ impl Failure {
                 "see whether Git over HTTP(S) with tokens is allowed: Admin > Settings > General > Visibility and access controls",
             ),
             (&["certificate"], "see the check `tls`: git trusts what it trusts"),
+            (
+                &["http 403", "error: 403"],
+                "see whether the token's user may do this, and whether Git over HTTP(S) is allowed: Admin > Settings > General > Visibility and access controls",
+            ),
+            (
+                &["http 30", "error: 30", "bad line length character"],
+                "something else answers in GitLab's place: see what stands before it, and the `external_url` in gitlab.rb",
+            ),
+            (
+                &["http 50", "error: 50"],
+                "see `gitlab-ctl status`, and `gitlab-ctl tail` of gitlab-workhorse, puma and gitaly on the nodes",
+            ),
+            (
+                &["unable to access", "rpc failed"],
+                "see `gitlab-ctl tail nginx` and `gitlab-workhorse` on the nodes, and what stands before them",
+            ),
             (
                 &["host key", "host identification"],
                 "the nodes behind one name need one host key: see `/etc/ssh/ssh_host_*` on each, and the pinned key",
@@ -312,14 +328,35 @@ fn telling(lines: &[String]) -> String {
             || line.starts_with("Cloning into")
             || line.starts_with("Warning: Permanently added")
     };
-    let told: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|line| !noise(line)).collect();
+    let told = lines.iter().map(|line| line.trim()).filter(|line| !noise(line)).map(without_url);
+    let told: Vec<String> = told.collect();
     if told.is_empty() { "it failed and said nothing".into() } else { told.join("; ") }
+}
+
+/// A line in which the repository's long address leaves room for what happened.
+fn without_url(line: &str) -> String {
+    let quoted = line.find("'http").and_then(|from| Some((from, from + 1 + line[from + 1..].find('\'')?)));
+    quoted.map_or_else(|| line.to_owned(), |(from, to)| format!("{}'…'{}", &line[..from], &line[to + 1..]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::events::Status;
+
+    #[test]
+    fn the_address_gives_way_to_what_happened() {
+        let miss = said(&[
+            "fatal: unable to access 'https://gitlab.acme.example/a/b.git/': The requested URL returned error: 502",
+        ]);
+        assert_eq!(
+            miss.saw,
+            "git push: `fatal: unable to access '…': The requested URL returned error: 502`"
+        );
+        assert!(miss.remedy.contains("puma"), "{}", miss.remedy);
+        let miss = said(&["error: RPC failed; HTTP 302 curl 22 The requested URL returned error: 302"]);
+        assert!(miss.remedy.contains("external_url"), "{}", miss.remedy);
+    }
 
     fn said(lines: &[&str]) -> Miss {
         let lines = lines.iter().map(ToString::to_string).collect();

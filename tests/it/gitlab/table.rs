@@ -135,7 +135,9 @@ pub async fn judge(name: &str, base: &[Check], cases: Vec<Case>) {
 }
 
 /// What differs from run to run.
-const FILTERS: [(&str, &str); 17] = [
+const FILTERS: [(&str, &str); 18] = [
+    // git and its helpers speak at once, and what is said after the first line comes in any order.
+    (r"(git (?:push|clone): `[^;`]*);[^`]*", "$1…"),
     (r#""expires_at":"[^`]*"#, r#""expires_at":"DATE…"#),
     (r"\bbegun \d[^`]*", "begun TIME…"),
     (r"\bmerged as [0-9a-f]{12}\b", "merged as COMMIT"),
