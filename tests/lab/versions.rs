@@ -23,9 +23,13 @@ fn gitlab_19_3_comes_up_once_its_package_is_the_right_one() {
             "ansible-playbook.log",
         ],
     );
-    next.specify(spec);
+    std::fs::write(next.folder().join("smtp"), "Gr\u{f6}\u{df}e#{1+1}'\"\\ hunter2\n").expect("a secret");
+    let settings = "settings: {all: {gitlab_rails: {time_zone: Europe/Berlin, nginx: {client_max_body_size: 1g}, \
+                    smtp_password: {secret: {file: smtp}}}}}\n";
+    next.specify(|text| spec(text) + settings);
     next.up();
     assert!(next.on_node("dpkg-query --show gitlab-ee").contains("19.3.0-ee.0"));
+    settings_are_delivered(&next);
 
     next.specify(|text| text);
     next.refarch(&["up", "--yes"])
@@ -34,4 +38,23 @@ fn gitlab_19_3_comes_up_once_its_package_is_the_right_one() {
     next.destroy().assert(0, &[]);
     next.assert_gone();
     run(&mut Deployment::lab(&["inspect", next.name])).assert(0, &["\"exists\": false"]);
+}
+
+/// What the spec sets stands in gitlab.rb, a secret by its name only; without the secret, everything goes on that needs
+/// none.
+fn settings_are_delivered(next: &Deployment) {
+    let rb = next.on_node("cat /etc/gitlab/gitlab.rb");
+    for line in [
+        "gitlab_rails['time_zone'] = 'Europe/Berlin'",
+        "gitlab_rails['nginx']['client_max_body_size'] = '1g'",
+        "gitlab_rails['smtp_password'] = secrets.fetch('file:smtp')",
+    ] {
+        assert!(rb.contains(line), "`{line}` is not in {rb}");
+    }
+    let read = "JSON.parse(File.read('/etc/gitlab/refarch-secrets.json')).fetch('file:smtp').bytes.sum";
+    let sum: u32 = "Gr\u{f6}\u{df}e#{1+1}'\"\\ hunter2".bytes().map(u32::from).sum();
+    assert_eq!(next.on_node(&format!("LC_ALL=C ruby -rjson -e \"puts {read}\"")).trim(), sum.to_string());
+    std::fs::remove_file(next.folder().join("smtp")).expect("it was there");
+    next.refarch(&["plan"]).assert(4, &["gitlab_rails.smtp_password", "there is no such file"]);
+    next.refarch(&["verify", "--level", "health"]).assert(0, &[]);
 }
