@@ -33,10 +33,10 @@ fn main() {
     let identity = Identity {
         suffix: "abc123".into(),
         ssh_public_key: "ssh-ed25519 AAAA refarch".into(),
-        work_directory: "/work".into(),
-        lab_image: "/image".into(),
+        work_directory: "/customers/acme/.refarch/demo".into(),
+        lab_image: "/cache/lab/image".into(),
     };
-    let file = LocalFile { path: "/gitlab-ee.deb".into(), sha256: "0".repeat(64) };
+    let file = LocalFile { path: "/cache/gitlab-ee.deb".into(), sha256: "0".repeat(64) };
     let examples = [
         ("lab-1k.yml", include_str!("../examples/lab-1k.yml")),
         ("lab-1k-settings.yml", include_str!("../examples/lab-1k-settings.yml")),
