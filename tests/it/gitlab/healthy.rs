@@ -9,7 +9,7 @@ use super::trial::{Trial, of};
 async fn only_what_was_named_is_told() {
     let fake = Fake::at(&Site { name: "localhost", ..Site::default() });
     let mut trial = Trial::of(fake).only(&[Check::Tls]);
-    trial.options.level = Level::Health;
+    trial.options.level = Level::Reach;
     let verdict = trial.verdict().await;
     assert_eq!(verdict.findings.len(), 1, "{:#?}", verdict.findings);
     assert_eq!(of(&verdict, Check::Tls).remedy, None);
