@@ -1,5 +1,7 @@
 //! Push and clone over SSH, with a key of this run and a host key that is pinned.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use camino::Utf8PathBuf;
@@ -15,11 +17,15 @@ use crate::checks::catalogue::Check;
 use crate::checks::question::{Miss, Question};
 use crate::checks::target::Target;
 use crate::events::Finding;
-use crate::instance::{Limits, pauses};
+use crate::instance::Limits;
 use crate::process::{Command, Quiet};
 
 /// The branch that is pushed.
 const BRANCH: &str = "refarch-ssh";
+/// How long the first refusal is waited out; each further one takes twice as long. By default sshd shuts an address out
+/// for a while that was refused for some 15 s' worth, at 5 s a refusal (`PerSourcePenalties` in `sshd_config(5)`,
+/// OpenSSH 9.8), and with these pauses it never comes to that.
+const REFUSED: Duration = Duration::from_secs(1);
 
 /// What was pushed, and how it was got there.
 pub(super) struct PushedBySsh {
@@ -165,16 +171,22 @@ async fn push_when_taken(
 ) -> Result<(), Miss> {
     let command = door.command(true);
     let url = ground.project.ssh.text.as_str();
-    let mut pauses = pauses();
+    let mut pause = REFUSED;
+    let mut refused = None;
     loop {
         let besides = [("GIT_SSH_COMMAND", command.as_str()), ("GIT_SSH_VARIANT", "ssh")];
         let Err(failure) = git.run(folder, &["push", "--quiet", url, BRANCH], limits, &besides).await else {
             return Ok(());
         };
-        let passing = failure.says(&["permission denied (publickey"]);
-        if !(passing && limits.wait(pauses.next().unwrap_or_default()).await) {
+        if !failure.says(&["permission denied (publickey"]) {
+            // After a refusal, a closed connection is its consequence and not the cause.
+            return Err(refused.unwrap_or(failure).miss());
+        }
+        if !limits.wait(pause).await {
             return Err(failure.miss());
         }
+        refused = Some(failure);
+        pause *= 2;
     }
 }
 
