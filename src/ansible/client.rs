@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use data_encoding::HEXLOWER;
 use semver::Version;
 use sha2::{Digest, Sha256};
 
@@ -153,9 +154,8 @@ impl Client {
     /// would hang.
     fn control_folder(&self) -> Result<Option<Utf8PathBuf>, Error> {
         let all = self.options.cache.join("ssh");
-        let run = Sha256::digest(self.runner.logs().as_str());
-        let name = run.iter().take(4).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
-        let control = all.join(name);
+        let run = HEXLOWER.encode(&Sha256::digest(self.runner.logs().as_str()));
+        let control = all.join(&run[..8]);
         if control.as_str().len() > LONGEST_CONTROL_FOLDER {
             return Ok(None);
         }

@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use data_encoding::HEXLOWER;
 use fs_err::os::unix::fs::symlink;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -82,9 +83,8 @@ fn link(cache: &Utf8Path) -> Utf8PathBuf {
 }
 
 fn folder(cache: &Utf8Path) -> Utf8PathBuf {
-    let digest = Sha256::digest(REQUIREMENTS);
-    let hash = digest.iter().take(6).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
-    tools(cache).join(format!("ansible-{hash}"))
+    let hash = HEXLOWER.encode(&Sha256::digest(REQUIREMENTS));
+    tools(cache).join(format!("ansible-{}", &hash[..12]))
 }
 
 /// The pinned version of ansible-core.

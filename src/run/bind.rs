@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use data_encoding::HEXLOWER;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -24,7 +25,7 @@ const SECRETS_FILE: &str = "refarch-secrets.json";
 
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 /// The same of a file, read in pieces: a GitLab package is larger than what the driver may hold in memory.
@@ -34,17 +35,10 @@ pub fn sha256_of_file(path: &Utf8Path) -> io::Result<String> {
     let mut piece = vec![0; 64 * 1024];
     loop {
         match file.read(&mut piece)? {
-            0 => return Ok(hex(&hasher.finalize())),
+            0 => return Ok(HEXLOWER.encode(&hasher.finalize())),
             length => hasher.update(&piece[..length]),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Writes what is known without addresses. What is bound already stays as it is until they are known again.

@@ -1,9 +1,8 @@
 //! Random values of the kinds that GitLab's secrets have.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use rand::distr::{Alphanumeric, SampleString as _};
 use rand::{Rng as _, RngExt as _};
 use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
@@ -21,7 +20,7 @@ pub fn value(kind: SecretKind) -> Result<SecretString, Error> {
     let mut random = rand::rng();
     Ok(match kind {
         SecretKind::Alphanumeric(length) => Alphanumeric.sample_string(&mut random, length),
-        SecretKind::Hex(bytes) => hex(&bytes_of(bytes)),
+        SecretKind::Hex(bytes) => HEXLOWER.encode(&bytes_of(bytes)),
         SecretKind::Base64(bytes) => STANDARD.encode(bytes_of(bytes)),
         SecretKind::RsaPem(bits) => rsa(bits)?,
     }
@@ -70,13 +69,6 @@ fn bytes_of(count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     rand::rng().fill_bytes(&mut bytes);
     bytes
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn rsa(bits: u16) -> Result<String, Error> {

@@ -1,11 +1,12 @@
 //! Git LFS: its batch API says where a file is put and fetched (git-lfs docs, api/batch.md and api/basic-transfers.md).
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use super::Ground;
 use super::content::{bytes, difference};
-use super::{Ground, hex};
 use crate::checks::api::{Api, Obstacle};
 use crate::checks::catalogue::Check;
 use crate::checks::question::{Miss, Question};
@@ -34,7 +35,7 @@ pub(super) async fn check(ground: Result<&Ground<'_>, &Obstacle>) -> Finding {
 
 async fn store_and_fetch(api: &Api<'_>, repository: &Url) -> Result<String, Miss> {
     let content = bytes();
-    let oid = hex(&Sha256::digest(&content));
+    let oid = HEXLOWER.encode(&Sha256::digest(&content));
     let object = json!({"oid": oid, "size": content.len()});
     let answer = batch(api, repository, "upload", &object).await?;
     let upload = action(&answer, "upload")?.ok_or_else(|| {

@@ -167,13 +167,3 @@ impl Drop for Scratch {
         let _ = fs_err::remove_dir_all(&self.0);
     }
 }
-
-/// Bytes as people write hashes.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Nothing that writes into a string can fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
