@@ -272,13 +272,22 @@ def read_disk(disk):
 
 
 def space_of(place):
-    """How much the file system behind a folder holds and has left for everyone; None where there is no such folder."""
+    """How much the file system behind a folder can hold and has left; None where there is no such folder.
+
+    As `df` counts: what is kept for root alone is neither held nor left.
+    """
     try:
         found = os.statvfs(place)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
-    return {"size_bytes": size, "free_bytes": free, "inodes": found.f_files, "free_inodes": found.f_favail}
+    used, free = found.f_blocks - found.f_bfree, found.f_bavail
+    used_inodes, free_inodes = found.f_files - found.f_ffree, found.f_favail
+    return {
+        "size_bytes": (used + free) * found.f_frsize,
+        "free_bytes": free * found.f_frsize,
+        "inodes": used_inodes + free_inodes,
+        "free_inodes": free_inodes,
+    }
 
 
 def read_space(places=PLACES):

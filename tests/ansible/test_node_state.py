@@ -10,6 +10,7 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "modules"))
 
@@ -137,6 +138,14 @@ class Space(unittest.TestCase):
         self.assertEqual([space["place"] for space in found], [folder, "/proc"])
         self.assertGreater(found[0]["size_bytes"], found[0]["free_bytes"])
         self.assertEqual(set(found[0]), {"place", "size_bytes", "free_bytes", "inodes", "free_inodes"})
+
+    def test_what_only_root_may_use_is_neither_held_nor_left(self):
+        # As df counts it: of 100 blocks 30 are used and 40 are kept for root.
+        answer = os.statvfs_result((1024, 1024, 100, 70, 30, 50, 45, 40, 0, 255))
+        with mock.patch.object(node_state.os, "statvfs", return_value=answer):
+            found = node_state.space_of("/anywhere")
+        wanted = {"size_bytes": 60 * 1024, "free_bytes": 30 * 1024, "inodes": 45, "free_inodes": 40}
+        self.assertEqual(found, wanted)
 
     def test_no_folder_has_no_space(self):
         self.assertIsNone(node_state.space_of("/nowhere/at/all"))
