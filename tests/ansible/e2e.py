@@ -184,7 +184,7 @@ class Build(OnAHost):
 
     def test_01_an_empty_node_is_read(self):
         state = self.deployment.state()
-        self.assertEqual((state["version"], state["package"], state["stamp"]), (1, {"installed": None, "held": False}, None))
+        self.assertEqual((state["version"], state["package"], state["stamp"]), (2, {"installed": None, "held": False}, None))
         self.assertEqual(state["services"], [])
         disk = state["data_disks"][0]
         self.assertEqual((disk["present"], disk["signature"], disk["mounted"]), (True, None, False))
