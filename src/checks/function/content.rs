@@ -3,6 +3,10 @@
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;
 
+use crate::checks::api::Api;
+use crate::checks::question::Miss;
+use crate::instance::Request;
+
 /// Large enough to be no row in a database, small enough to be nobody's burden.
 const SIZE: usize = 32 * 1024;
 
@@ -17,6 +21,21 @@ pub(super) fn bytes() -> Vec<u8> {
 pub(super) fn word(length: usize) -> String {
     let letters = rand::rng().sample_iter(Alphanumeric).map(char::from);
     letters.take(length).collect::<String>().to_ascii_lowercase()
+}
+
+/// Fetches what an instance accepted, and says that it is the same. `what` is its name, `storage` where to look otherwise.
+pub(super) async fn comes_back(
+    api: &Api<'_>,
+    fetch: Request,
+    stored: &[u8],
+    what: &str,
+    storage: &str,
+) -> Result<String, Miss> {
+    let came = api.fetch_back(fetch, what, storage).await?;
+    match difference(stored, &came) {
+        None => Ok(format!("{} bytes went up and came back the same", stored.len())),
+        Some(difference) => Err(Miss::fail(format!("the {what} was accepted, but {difference}"), storage)),
+    }
 }
 
 /// How what came back differs from what was stored; nothing where it does not.

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::Ground;
-use super::content::{bytes, difference};
+use super::content::{bytes, comes_back};
 use crate::checks::api::{Api, Obstacle};
 use crate::checks::catalogue::Check;
 use crate::checks::question::{Miss, Question};
@@ -61,11 +61,7 @@ async fn store_and_fetch(api: &Api<'_>, repository: &Url) -> Result<String, Miss
     let download = action(&answer, "download")?.ok_or_else(|| {
         Miss::fail("the upload was accepted, and the batch answer offers no download", STORAGE)
     })?;
-    let came = api.fetch_back(download.request(Method::Get), "upload", STORAGE).await?;
-    match difference(&content, &came) {
-        None => Ok(format!("{} bytes went up and came back the same", content.len())),
-        Some(difference) => Err(Miss::fail(format!("the upload was accepted, but {difference}"), STORAGE)),
-    }
+    comes_back(api, download.request(Method::Get), &content, "upload", STORAGE).await
 }
 
 async fn batch(api: &Api<'_>, repository: &Url, operation: &str, object: &Value) -> Result<Value, Miss> {

@@ -1,7 +1,7 @@
 //! A generic package (docs.gitlab.com, `user/packages/generic_packages`).
 
 use super::Ground;
-use super::content::{bytes, difference};
+use super::content::{bytes, comes_back};
 use crate::checks::api::{Api, Obstacle};
 use crate::checks::catalogue::Check;
 use crate::checks::question::{Miss, Question};
@@ -29,9 +29,5 @@ async fn store_and_fetch(api: &Api<'_>, project: u64) -> Result<String, Miss> {
     let content = bytes();
     let path = format!("projects/{project}/packages/generic/refarch-probe/1.0.0/probe.bin");
     api.wanted(&Request::api(Method::Put, &path).bytes(&content), &[200, 201]).await?;
-    let came = api.fetch_back(Request::api(Method::Get, &path), "package", STORAGE).await?;
-    match difference(&content, &came) {
-        None => Ok(format!("{} bytes went up and came back the same", content.len())),
-        Some(difference) => Err(Miss::fail(format!("the package was accepted, but {difference}"), STORAGE)),
-    }
+    comes_back(api, Request::api(Method::Get, &path), &content, "package", STORAGE).await
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Ground;
-use super::content::{bytes, difference, word};
+use super::content::{bytes, comes_back, word};
 use crate::checks::api::{Api, Obstacle, text};
 use crate::checks::catalogue::Check;
 use crate::checks::question::{Miss, Question};
@@ -42,9 +42,5 @@ async fn store_and_fetch(api: &Api<'_>, project: u64) -> Result<String, Miss> {
         return Err(Miss::fail("the upload was accepted, and its address can't be read", STORAGE));
     };
     let fetch = Request::api(Method::Get, &format!("{path}/{secret}/{name}"));
-    let came = api.fetch_back(fetch, "upload", STORAGE).await?;
-    match difference(&content, &came) {
-        None => Ok(format!("{} bytes went up and came back the same", content.len())),
-        Some(difference) => Err(Miss::fail(format!("the upload was accepted, but {difference}"), STORAGE)),
-    }
+    comes_back(api, fetch, &content, "upload", STORAGE).await
 }
