@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that meets the unexpected must fail")]
 
 mod drive;
+#[path = "../common/ended.rs"]
+mod ended;
 mod gitlab;
 mod given;
 mod luck;

@@ -7,8 +7,9 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::ended::Ended;
 use super::machine::{self, Package};
-use super::process::{Ended, Running, run};
+use super::process::{Running, run};
 use super::secrets::Secrets;
 
 const EXAMPLE: &str = include_str!("../../examples/lab-1k.yml");

@@ -5,6 +5,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that meets the unexpected must fail")]
 
 mod deployment;
+#[path = "../common/ended.rs"]
+mod ended;
 mod kills;
 mod life;
 mod losses;

@@ -10,6 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use super::ended::Ended;
+
 /// How long anything may take that a test waits for. Only a hang takes this long.
 pub const PATIENCE: Duration = Duration::from_mins(10);
 const LOOK: Duration = Duration::from_millis(10);
@@ -23,28 +25,6 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < deadline, "waited for {what} in vain");
         sleep(LOOK);
-    }
-}
-
-/// How a program ended, and all that it said.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub said: String,
-}
-
-impl Ended {
-    /// Asserts the exit code, and that each of these texts was said.
-    #[track_caller]
-    pub fn assert(&self, code: i32, texts: &[&str]) -> &Self {
-        assert_eq!(self.code, Some(code), "{}", self.said);
-        // Reports are wrapped at the terminal's width and carry a frame on their left.
-        let words = |text: &str| text.replace(['│', '\n', ' '], "");
-        let said = words(&self.said);
-        for text in texts {
-            assert!(said.contains(&words(text)), "nothing says `{text}`:\n{}", self.said);
-        }
-        self
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::super::drive::{PATIENCE, fake};
+use crate::ended::Ended;
 
 const EXAMPLE: &str = include_str!("../../../examples/lab-1k.yml");
 /// The name under which the recordings were made.
@@ -191,28 +192,6 @@ pub struct Running<'a> {
     stage: &'a Stage,
     said: Utf8PathBuf,
     earlier: Vec<Utf8PathBuf>,
-}
-
-/// How it ended, and all that it said.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub said: String,
-}
-
-impl Ended {
-    /// Asserts the exit code, and that each of these texts was said.
-    #[track_caller]
-    pub fn assert(&self, code: i32, texts: &[&str]) -> &Self {
-        assert_eq!(self.code, Some(code), "{}", self.said);
-        // Reports are wrapped, and carry a frame on their left.
-        let words = |text: &str| text.replace(['│', '\n', ' '], "");
-        let said = words(&self.said);
-        for text in texts {
-            assert!(said.contains(&words(text)), "nothing says `{text}`:\n{}", self.said);
-        }
-        self
-    }
 }
 
 impl Running<'_> {
