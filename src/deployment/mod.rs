@@ -6,16 +6,21 @@
 mod node;
 mod resolve;
 mod secrets;
+mod topology;
 mod waves;
 
 pub use node::{DataDisk, Machine, Node, NodeName};
 pub use resolve::resolve;
-pub use secrets::{SecretKind, SecretName, SharedSecret, SharedSecretKind, needed_secrets, shared_secrets};
+pub use secrets::{
+    REDIS, REDIS_CACHE, REDIS_PERSISTENT, Recipe, SecretKind, SecretName, SharedSecret, SharedSecretKind,
+    needed_secrets, shared_secrets,
+};
+pub use topology::{Database, Git, Objects, Redis, RedisGroup, Sidekiq, Topology};
 pub use waves::{Waves, waves};
 
 use indexmap::IndexMap;
 
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, Component};
 use crate::spec::{Cidr, DeploymentName, Gitlab, Provider, SecretReference, Tls};
 
 /// Everything that refarch will make, by name.
@@ -35,8 +40,10 @@ pub struct Deployment {
     pub nodes: IndexMap<NodeName, Node>,
     /// Traffic between components and from outside, beyond what a node says to itself.
     pub flows: Vec<Flow>,
-    /// The node that the URL leads to while no load balancer stands before it.
+    /// The node that the URL leads to: the external load balancer, or the one node.
     pub front: NodeName,
+    /// Which nodes do what for each other.
+    pub topology: Topology,
 }
 
 /// Traffic that must be let through.
@@ -65,6 +72,35 @@ impl Deployment {
             .map(String::from)
             .chain(self.gitlab.monitoring_allowlist.iter().map(Cidr::to_string))
             .collect()
+    }
+
+    /// The nodes of a component, in order.
+    pub fn nodes_of(&self, component: Component) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(move |node| node.component == component)
+    }
+
+    /// Whether any node is of this component.
+    #[must_use]
+    pub fn has(&self, component: Component) -> bool {
+        self.nodes_of(component).next().is_some()
+    }
+
+    /// The node that migrates GitLab's database and runs what must run once: the first Rails node, or the one node.
+    #[must_use]
+    pub fn deploy_node(&self) -> &NodeName {
+        self.nodes_of(Component::Rails).next().map_or(&self.front, |node| &node.name)
+    }
+
+    /// Whether this node migrates a database: GitLab's, or Praefect's.
+    #[must_use]
+    pub fn is_deploy_node(&self, node: &Node) -> bool {
+        match node.component {
+            Component::AllInOne => true,
+            Component::Rails | Component::Praefect => {
+                self.nodes_of(node.component).next().is_some_and(|first| first.name == node.name)
+            }
+            _ => false,
+        }
     }
 
     /// Whether the hosts share one machine, so that their size says nothing.

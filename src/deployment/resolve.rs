@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{DataDisk, Deployment, Flow, Machine, Node, NodeName};
+use super::{DataDisk, Deployment, Flow, Machine, Node, NodeName, Topology};
 use crate::architecture::{Architecture, Component, ComponentSize};
 use crate::spec::{Spec, merged};
 
@@ -25,6 +25,7 @@ pub fn resolve(spec: &Spec, architecture: Architecture) -> Deployment {
         architecture,
         nodes,
         front,
+        topology: Topology::on_one_node(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Deployment;
+use super::{Database, Deployment, Git, Objects, Redis};
 use crate::spec::GitlabVersion;
 
 /// The name of a secret that refarch makes and gitlab.rb refers to.
@@ -17,7 +17,55 @@ use crate::spec::GitlabVersion;
 pub enum SecretName {
     /// The password of `root` at the first sign-in; used only when the database is seeded.
     RootPassword,
+    /// The password of the database user `gitlab`.
+    SqlPassword,
+    /// The same as PostgreSQL keeps it.
+    SqlPasswordMd5,
+    /// The password of the database user `pgbouncer`, who looks up other users.
+    PgbouncerPassword,
+    /// The same as PostgreSQL keeps it.
+    PgbouncerPasswordMd5,
+    /// The password of the database user `gitlab-consul`, who tells `PgBouncer` of a new leader.
+    ConsulDatabasePassword,
+    /// The same as PostgreSQL keeps it.
+    ConsulDatabasePasswordMd5,
+    /// The password of the database user `gitlab_replicator`.
+    ReplicationPassword,
+    /// The same as PostgreSQL keeps it.
+    ReplicationPasswordMd5,
+    /// The password of Patroni's REST interface.
+    PatroniPassword,
+    /// The password of the only Redis.
+    RedisPassword,
+    /// The password of the Redis for what can be lost.
+    RedisCachePassword,
+    /// The password of the Redis for what must not be lost.
+    RedisPersistentPassword,
+    /// The cache's address with its password, as Rails takes it.
+    RedisCacheUrl,
+    /// What Rails says to Gitaly, where no Praefect stands between.
+    GitalyToken,
+    /// What Rails says to Praefect.
+    PraefectExternalToken,
+    /// What Praefect says to Gitaly.
+    PraefectInternalToken,
+    /// The password of the database user `praefect`.
+    PraefectSqlPassword,
+    /// The same as PostgreSQL keeps it.
+    PraefectSqlPasswordMd5,
+    /// The name of the object storage's access key.
+    ObjectStorageAccessKey,
+    /// Its secret.
+    ObjectStorageSecretKey,
 }
+
+/// The name of Redis for what can be lost, by which Sentinels and addresses know it.
+/// Source: the documentation's example, <https://docs.gitlab.com/administration/reference_architectures/10k_users/>.
+pub const REDIS_CACHE: &str = "gitlab-redis-cache";
+/// The name of Redis for what must not be lost.
+pub const REDIS_PERSISTENT: &str = "gitlab-redis-persistent";
+/// The name of the only Redis.
+pub const REDIS: &str = "gitlab-redis";
 
 impl SecretName {
     /// The key in `refarch-secrets.json`.
@@ -25,14 +73,50 @@ impl SecretName {
     pub const fn key(self) -> &'static str {
         match self {
             Self::RootPassword => "root_password",
+            Self::SqlPassword => "sql_password",
+            Self::SqlPasswordMd5 => "sql_password_md5",
+            Self::PgbouncerPassword => "pgbouncer_password",
+            Self::PgbouncerPasswordMd5 => "pgbouncer_password_md5",
+            Self::ConsulDatabasePassword => "consul_database_password",
+            Self::ConsulDatabasePasswordMd5 => "consul_database_password_md5",
+            Self::ReplicationPassword => "replication_password",
+            Self::ReplicationPasswordMd5 => "replication_password_md5",
+            Self::PatroniPassword => "patroni_password",
+            Self::RedisPassword => "redis_password",
+            Self::RedisCachePassword => "redis_cache_password",
+            Self::RedisPersistentPassword => "redis_persistent_password",
+            Self::RedisCacheUrl => "redis_cache_url",
+            Self::GitalyToken => "gitaly_token",
+            Self::PraefectExternalToken => "praefect_external_token",
+            Self::PraefectInternalToken => "praefect_internal_token",
+            Self::PraefectSqlPassword => "praefect_sql_password",
+            Self::PraefectSqlPasswordMd5 => "praefect_sql_password_md5",
+            Self::ObjectStorageAccessKey => "object_storage_access_key",
+            Self::ObjectStorageSecretKey => "object_storage_secret_key",
         }
     }
 
-    /// How its value is made.
+    /// Where its value comes from.
     #[must_use]
-    pub const fn kind(self) -> SecretKind {
+    pub const fn recipe(self) -> Recipe {
         match self {
-            Self::RootPassword => SecretKind::Alphanumeric(32),
+            Self::SqlPasswordMd5 => Recipe::PostgresMd5 { password: Self::SqlPassword, user: "gitlab" },
+            Self::PgbouncerPasswordMd5 => {
+                Recipe::PostgresMd5 { password: Self::PgbouncerPassword, user: "pgbouncer" }
+            }
+            Self::ConsulDatabasePasswordMd5 => {
+                Recipe::PostgresMd5 { password: Self::ConsulDatabasePassword, user: "gitlab-consul" }
+            }
+            Self::ReplicationPasswordMd5 => {
+                Recipe::PostgresMd5 { password: Self::ReplicationPassword, user: "gitlab_replicator" }
+            }
+            Self::PraefectSqlPasswordMd5 => {
+                Recipe::PostgresMd5 { password: Self::PraefectSqlPassword, user: "praefect" }
+            }
+            Self::RedisCacheUrl => Recipe::RedisUrl { password: Self::RedisCachePassword, host: REDIS_CACHE },
+            Self::ObjectStorageAccessKey => Recipe::Random(SecretKind::Alphanumeric(20)),
+            Self::ObjectStorageSecretKey => Recipe::Random(SecretKind::Alphanumeric(40)),
+            _ => Recipe::Random(SecretKind::Alphanumeric(32)),
         }
     }
 }
@@ -56,6 +140,28 @@ pub enum SecretKind {
     RsaPem(u16),
 }
 
+/// Where the value of a named secret comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// It is drawn.
+    Random(SecretKind),
+    /// MD5 of a password and its user's name, in hex, as PostgreSQL keeps it and `gitlab-ctl pg-password-md5` prints
+    /// it. It opens the database as the password does.
+    PostgresMd5 {
+        /// The password.
+        password: SecretName,
+        /// The database user.
+        user: &'static str,
+    },
+    /// `redis://:PASSWORD@HOST`.
+    RedisUrl {
+        /// The password.
+        password: SecretName,
+        /// The host, or the name that Sentinels know.
+        host: &'static str,
+    },
+}
+
 /// A key of `gitlab-secrets.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedSecret {
@@ -76,10 +182,48 @@ pub enum SharedSecretKind {
     ListOfOne(SecretKind),
 }
 
-/// The named secrets that this deployment's gitlab.rb files refer to.
+/// The named secrets that this deployment's nodes need, each after what it is derived from.
 #[must_use]
-pub fn needed_secrets(_deployment: &Deployment) -> Vec<SecretName> {
-    vec![SecretName::RootPassword]
+pub fn needed_secrets(deployment: &Deployment) -> Vec<SecretName> {
+    let mut names = vec![SecretName::RootPassword];
+    match &deployment.topology.database {
+        Database::OnNode | Database::External(_) => {}
+        Database::Single(_) => names.extend([SecretName::SqlPassword, SecretName::SqlPasswordMd5]),
+        Database::Cluster { .. } => names.extend([
+            SecretName::SqlPassword,
+            SecretName::SqlPasswordMd5,
+            SecretName::PgbouncerPassword,
+            SecretName::PgbouncerPasswordMd5,
+            SecretName::ConsulDatabasePassword,
+            SecretName::ConsulDatabasePasswordMd5,
+            SecretName::ReplicationPassword,
+            SecretName::ReplicationPasswordMd5,
+            SecretName::PatroniPassword,
+        ]),
+    }
+    match &deployment.topology.redis {
+        Redis::OnNode | Redis::External(_) => {}
+        Redis::Single(_) | Redis::Sentinel(_) => names.push(SecretName::RedisPassword),
+        Redis::Split { .. } => names.extend([
+            SecretName::RedisCachePassword,
+            SecretName::RedisPersistentPassword,
+            SecretName::RedisCacheUrl,
+        ]),
+    }
+    match &deployment.topology.git {
+        Git::OnNode => {}
+        Git::Sharded(_) => names.push(SecretName::GitalyToken),
+        Git::Cluster { .. } => names.extend([
+            SecretName::PraefectExternalToken,
+            SecretName::PraefectInternalToken,
+            SecretName::PraefectSqlPassword,
+            SecretName::PraefectSqlPasswordMd5,
+        ]),
+    }
+    if let Objects::Lab(_) = deployment.topology.objects {
+        names.extend([SecretName::ObjectStorageAccessKey, SecretName::ObjectStorageSecretKey]);
+    }
+    names
 }
 
 /// The keys that are decided before the first node, for one version.

@@ -73,10 +73,14 @@ fn ssh_config(deployment: &Deployment, bound: &Bound, work_directory: &str) -> R
 
 /// Before the nodes are made, an address shows as its name, so that a reviewer sees what will stand there.
 fn address_text(address: &Address, bound: Option<&Bound>) -> String {
-    let Address::Node(name) = address;
-    bound
+    let name = address.node();
+    let text = bound
         .and_then(|bound| bound.nodes.get(name))
-        .map_or_else(|| format!("address of {name}"), |node| node.private_address.clone())
+        .map_or_else(|| format!("address of {name}"), |node| node.private_address.clone());
+    match address {
+        Address::Node(_) => text,
+        Address::Cidr(_) => text + "/32",
+    }
 }
 
 fn inventory(inputs: Inputs<'_>) -> Value {

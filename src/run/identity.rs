@@ -18,7 +18,8 @@ pub const AUTHORITY: &str = "ca";
 pub fn ensure_secrets(store: &mut Secrets, deployment: &Deployment) -> Result<(), Error> {
     for name in needed_secrets(deployment) {
         if !store.named.contains_key(name.key()) {
-            store.named.insert(name.key().to_owned(), secrets::value(name.kind())?);
+            let value = secrets::named(name, |known| store.named.get(known.key()).cloned())?;
+            store.named.insert(name.key().to_owned(), value);
         }
     }
     let wanted = shared_secrets(deployment.gitlab.version);

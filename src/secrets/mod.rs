@@ -6,7 +6,7 @@ mod certificates;
 mod values;
 
 pub use certificates::{Issued, authority, certificate, today};
-pub use values::{access_token, shared_tree, suffix, value};
+pub use values::{access_token, named, shared_tree, suffix, value};
 
 /// What can go wrong when making a secret.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]

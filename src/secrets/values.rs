@@ -3,14 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
+use md5::{Digest as _, Md5};
 use rand::distr::{Alphanumeric, SampleString as _};
 use rand::{Rng as _, RngExt as _};
 use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use super::Error;
-use crate::deployment::{SecretKind, SharedSecret, SharedSecretKind};
+use crate::deployment::{Recipe, SecretKind, SecretName, SharedSecret, SharedSecretKind};
 
 /// Makes one value.
 ///
@@ -27,12 +28,39 @@ pub fn value(kind: SecretKind) -> Result<SecretString, Error> {
     .into())
 }
 
+/// Works out a secret that follows from another. `of` gives the values of the others.
+///
+/// # Errors
+/// As [`value`].
+pub fn named(
+    name: SecretName,
+    of: impl Fn(SecretName) -> Option<SecretString>,
+) -> Result<SecretString, Error> {
+    let known = |password: SecretName| {
+        of(password).ok_or_else(|| Error::Make {
+            what: "a derived secret",
+            message: format!("`{password}` comes later"),
+        })
+    };
+    match name.recipe() {
+        Recipe::Random(kind) => value(kind),
+        Recipe::PostgresMd5 { password, user } => {
+            let mut hasher = Md5::new();
+            hasher.update(known(password)?.expose_secret());
+            hasher.update(user);
+            Ok(HEXLOWER.encode(&hasher.finalize()).into())
+        }
+        Recipe::RedisUrl { password, host } => {
+            Ok(format!("redis://:{}@{host}", known(password)?.expose_secret()).into())
+        }
+    }
+}
+
 /// Makes the tree of `gitlab-secrets.json` with these keys.
 ///
 /// # Errors
 /// As [`value`].
 pub fn shared_tree(secrets: &[SharedSecret]) -> Result<Value, Error> {
-    use secrecy::ExposeSecret as _;
     let mut tree = Map::new();
     for secret in secrets {
         let made = match secret.kind {
@@ -86,8 +114,8 @@ fn rsa(bits: u16) -> Result<String, Error> {
 mod tests {
     use secrecy::ExposeSecret as _;
 
-    use super::{shared_tree, suffix, value};
-    use crate::deployment::{SecretKind, shared_secrets};
+    use super::{named, shared_tree, suffix, value};
+    use crate::deployment::{SecretKind, SecretName, shared_secrets};
     use crate::spec::GitlabVersion;
 
     #[test]
@@ -97,6 +125,15 @@ mod tests {
         assert_eq!(length(SecretKind::Hex(64)), 128);
         assert_eq!(length(SecretKind::Base64(32)), 44);
         assert_eq!(suffix().len(), 6);
+    }
+
+    /// PostgreSQL's own answer to `SELECT md5('secret' || 'gitlab')`.
+    #[test]
+    fn derived_values_follow_from_their_password() {
+        let of = |name| (name == SecretName::SqlPassword).then(|| "secret".into());
+        let md5 = named(SecretName::SqlPasswordMd5, of).expect("the password is known");
+        assert_eq!(md5.expose_secret(), "63d52d8660eb1da2ae2ccfbd1a0f455d");
+        assert!(named(SecretName::RedisCacheUrl, of).is_err(), "its password is not known");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod across;
 mod block;
 mod draft;
+mod managed;
 mod nodes;
 mod parse;
 mod problem;
@@ -25,6 +26,7 @@ mod types;
 mod values;
 mod versions;
 
+pub use managed::{ExternalObjectStorage, ExternalPostgres, ExternalRedis};
 pub use nodes::{ComponentNodes, DiskSize, DiskSizes, Host, MachineSize, Nodes};
 pub use parse::read_yaml;
 pub use problem::{Invalid, Problem};

@@ -25,9 +25,10 @@ pub struct Nodes {
 impl Nodes {
     /// What is said about the nodes of a component.
     #[must_use]
-    pub const fn of(&self, component: Component) -> &ComponentNodes {
+    pub fn of(&self, component: Component) -> &ComponentNodes {
         match component {
             Component::AllInOne => &self.all_in_one,
+            _ => &NOTHING,
         }
     }
 
@@ -37,6 +38,13 @@ impl Nodes {
         *self == Self::default()
     }
 }
+
+/// What is said of a component of which nothing is said.
+static NOTHING: ComponentNodes = ComponentNodes {
+    machine: MachineSize { vcpu: None, memory_gb: None, root_disk_gb: None },
+    disks: DiskSizes { data: None },
+    hosts: BTreeMap::new(),
+};
 
 /// The nodes of one component.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]

@@ -7,7 +7,7 @@ mod settings;
 mod value;
 
 pub use settings::{Conflict, Settings};
-pub use value::{Address, Value};
+pub use value::{Address, Piece, Value};
 
 use crate::architecture::Component;
 use crate::deployment::{Deployment, Node, SecretName};
@@ -23,6 +23,7 @@ pub const SECRETS_PATH: &str = "/etc/gitlab/refarch-secrets.json";
 pub fn settings(deployment: &Deployment, node: &Node) -> Result<Settings, Conflict> {
     let component = match node.component {
         Component::AllInOne => all_in_one::settings(deployment)?,
+        _ => Settings::default(),
     };
     component.merge(provider_settings(deployment)?)?.overlay(&node.settings)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::settings::display;
-use super::{Address, SECRETS_PATH, Settings, Value};
+use super::{Address, Piece, SECRETS_PATH, Settings, Value};
 use crate::deployment::Node;
 
 /// The whole file.
@@ -68,6 +68,13 @@ fn expression(value: &Value, resolve: &dyn Fn(&Address) -> String, depth: usize)
         Value::Secret(name) => format!("secrets.fetch({})", quote(name.key())),
         Value::Given(source) => format!("secrets.fetch({})", quote(&source.to_string())),
         Value::Address(address) => quote(&resolve(address)),
+        Value::Joined(pieces) => {
+            let text = |piece: &Piece| match piece {
+                Piece::Text(text) => text.clone(),
+                Piece::Address(address) => resolve(address),
+            };
+            quote(&pieces.iter().map(text).collect::<String>())
+        }
         Value::List(items) => {
             let items: Vec<_> = items.iter().map(|item| expression(item, resolve, depth)).collect();
             format!("[{}]", items.join(", "))

@@ -28,6 +28,17 @@ pub enum Value {
     Given(SecretSource),
     /// An address by name; its value is known once the nodes are made.
     Address(Address),
+    /// Texts and addresses as one text; nothing else stands in it.
+    Joined(Vec<Piece>),
+}
+
+/// A part of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text, taken literally.
+    Text(String),
+    /// An address by name.
+    Address(Address),
 }
 
 /// Whose address is meant.
@@ -35,6 +46,18 @@ pub enum Value {
 pub enum Address {
     /// The private address of a node.
     Node(NodeName),
+    /// The same as a network of one address, `198.18.0.11/32`.
+    Cidr(NodeName),
+}
+
+impl Address {
+    /// The node whose address it is.
+    #[must_use]
+    pub const fn node(&self) -> &NodeName {
+        match self {
+            Self::Node(name) | Self::Cidr(name) => name,
+        }
+    }
 }
 
 impl Value {
@@ -51,7 +74,8 @@ impl Value {
             | Self::Text(_)
             | Self::Secret(_)
             | Self::Given(_)
-            | Self::Address(_) => {}
+            | Self::Address(_)
+            | Self::Joined(_) => {}
         }
     }
 }
@@ -94,6 +118,12 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Self::Text(value)
+    }
+}
+
+impl From<Address> for Value {
+    fn from(value: Address) -> Self {
+        Self::Address(value)
     }
 }
 

@@ -31,10 +31,10 @@ impl Settings {
     /// What the nodes of a component are given, unless they have settings of their own.
     #[must_use]
     pub fn of(&self, component: Component) -> SettingTree {
-        let own = match component {
-            Component::AllInOne => &self.all_in_one,
-        };
-        merged(self.all.clone(), own)
+        match component {
+            Component::AllInOne => merged(self.all.clone(), &self.all_in_one),
+            _ => self.all.clone(),
+        }
     }
 
     /// Whether nothing is set.
