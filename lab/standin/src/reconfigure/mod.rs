@@ -36,11 +36,11 @@ pub fn run() -> Result<(), Error> {
     let _lock = lock()?;
     let settings::Loaded { mut settings, warnings } = settings::load(Path::new(paths::GITLAB_RB), version)?;
     // Everything that can be refused from the settings alone is refused before anything changes.
-    Site::from_settings(&settings)?;
+    let roles = Site::from_settings(&settings)?.roles;
     for warning in &warnings {
         say(format!("WARNING: {warning}"));
     }
-    let others = not_stood_in(&settings);
+    let others = not_stood_in(&settings, &roles);
     if !others.is_empty() {
         say(format!("NOTICE: this is a {}; nothing stands in for: {}", paths::NOTICE, others.join(", ")));
     }
@@ -104,7 +104,9 @@ fn converge_node(site: &Site, settings: &Settings) -> Result<(), Error> {
             other => runit::settle(other)?,
         }
     }
-    rails::migrate(site)?;
+    if site.holds_rails {
+        rails::migrate(site)?;
+    }
     for service in [Service::Puma, Service::Workhorse, Service::Sidekiq].into_iter().filter(here) {
         runit::settle(service)?;
     }
@@ -120,8 +122,11 @@ fn nginx_allowed(site: &Site) -> Result<(), Error> {
 
 /// Writes every service's files. What changes marks the services that read it.
 fn write_configuration(site: &Site, settings: &Settings) -> Result<(), Error> {
-    rails::prepare(site)?;
-    shell::prepare(site)?;
+    // Gitaly's hooks read the shell's secret, which is kept among Rails' files.
+    if site.holds_rails || site.runs(Service::Gitaly) {
+        rails::prepare(site)?;
+        shell::prepare(site)?;
+    }
     for service in Service::ALL.into_iter().filter(|service| site.runs(*service)) {
         match service {
             Service::Postgresql => postgresql::prepare(site, settings)?,

@@ -24,6 +24,14 @@ impl ExternalUrl {
         Self::parse(text)
     }
 
+    /// The address where gitlab.rb has one; a node of a database needs none.
+    pub fn if_set(settings: &Settings) -> Result<Self, Error> {
+        if settings.at(&["external_url"]).is_some() {
+            return Self::from_settings(settings);
+        }
+        Ok(Self { host: "localhost".to_owned(), port: 80, https: false })
+    }
+
     fn parse(text: &str) -> Result<Self, Error> {
         let url = Url::parse(text).map_err(|_| Error::Url(text.to_owned()))?;
         let host = url.host_str().filter(|host| !host.is_empty());

@@ -5,6 +5,7 @@ mod accounts;
 mod address;
 mod gitaly;
 mod rails;
+mod roles;
 mod servers;
 mod services;
 mod shell;
@@ -14,8 +15,9 @@ pub use accounts::{Account, Accounts};
 pub use address::ExternalUrl;
 pub use gitaly::Gitaly;
 pub use rails::{Application, Connection, Database, REDIS_ROLES, Rails, Secrets, StorageAddress};
+pub use roles::{Roles, enabled};
 pub use servers::{Postgresql, Redis};
-pub use services::{Service, enabled, not_stood_in};
+pub use services::{Service, not_stood_in};
 pub use shell::{Shell, Signing};
 pub use web::{LetsEncrypt, Status, Web};
 
@@ -54,6 +56,9 @@ pub enum Error {
     },
 }
 
+/// What speaks for the instance has to know its address.
+const NEED_URL: [Service; 4] = [Service::Puma, Service::Workhorse, Service::Sidekiq, Service::Nginx];
+
 /// The node that the settings describe.
 #[derive(Debug, Clone)]
 pub struct Site {
@@ -63,6 +68,10 @@ pub struct Site {
     pub accounts: Accounts,
     /// The services that run here.
     pub services: BTreeSet<Service>,
+    /// The node's roles.
+    pub roles: Roles,
+    /// Whether Rails' configuration belongs here.
+    pub holds_rails: bool,
     /// nginx and TLS.
     pub web: Web,
     /// Rails and what it connects to.
@@ -82,12 +91,19 @@ pub struct Site {
 impl Site {
     /// The node that the settings describe.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
-        services::check_roles(settings)?;
-        let url = ExternalUrl::from_settings(settings)?;
+        let roles = Roles::from_settings(settings)?;
+        let services = enabled(settings, &roles);
+        let url = if services.iter().any(|service| NEED_URL.contains(service)) {
+            ExternalUrl::from_settings(settings)?
+        } else {
+            ExternalUrl::if_set(settings)?
+        };
         Ok(Self {
             version: settings.version(),
             accounts: Accounts::from_settings(settings),
-            services: enabled(settings),
+            services,
+            holds_rails: roles.hold_rails(settings),
+            roles,
             web: Web::from_settings(settings, &url)?,
             rails: Rails::from_settings(settings, &url)?,
             postgresql: Postgresql::from_settings(settings),
