@@ -8,13 +8,14 @@ CACHE := $(if $(REFARCH_CACHE),$(REFARCH_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CAC
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 REFARCH := $(TARGET)/debug/refarch
 SPEC := examples/lab-1k.yml
+NAME_OF_SIZE = $(shell sed -n 's/^name: *//p' examples/lab-$(SIZE).yml)
 
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: build lab ansible ## Bring up a proven 1k on this machine (root; the package is a stand-in, not GitLab)
+demo: build lab-parts ansible ## Bring up a proven 1k on this machine (root; the package is a stand-in, not GitLab)
 	$(REFARCH) up $(SPEC) --yes
 
 .PHONY: demo-down
@@ -26,8 +27,20 @@ build: ## Build refarch
 	cargo build --locked --quiet
 
 .PHONY: lab
-lab: ## Build the lab: image, Terraform provider, stand-in packages (into the cache folder)
+ifdef SIZE
+lab: build lab-parts ansible ## Build the lab (into the cache folder); with SIZE=3k, bring a 3k up on it and prove it
+	$(REFARCH) up examples/lab-$(SIZE).yml --yes
+else
+lab: lab-parts
+endif
+
+.PHONY: lab-parts
+lab-parts:
 	lab/build
+
+.PHONY: lab-down
+lab-down: build ## Remove what `make lab SIZE=3k` made, with the same SIZE
+	$(REFARCH) destroy examples/lab-$(SIZE).yml --confirm $(NAME_OF_SIZE)
 
 .PHONY: ansible
 ansible: build ## Install the pinned ansible-core into the cache folder
@@ -43,7 +56,7 @@ test: ## Run every test (root, for the lab)
 	tests/run
 
 .PHONY: real
-real: build lab ansible ## Run the end-to-end tests with a real gitlab-ee: PACKAGE=FILE_OR_REPOSITORY (docs/compatibility.md)
+real: build lab-parts ansible ## Run the end-to-end tests with a real gitlab-ee: PACKAGE=FILE_OR_REPOSITORY (docs/compatibility.md)
 	tests/real "$(PACKAGE)"
 
 .PHONY: bench
