@@ -4,12 +4,14 @@
 //! names until Terraform has made the nodes.
 
 mod node;
+mod objects;
 mod resolve;
 mod secrets;
 mod topology;
 mod waves;
 
 pub use node::{DataDisk, Machine, Node, NodeName};
+pub use objects::{OBJECT_KINDS, bucket, buckets};
 pub use resolve::resolve;
 pub use secrets::{
     REDIS, REDIS_CACHE, REDIS_PERSISTENT, Recipe, SecretKind, SecretName, SharedSecret, SharedSecretKind,

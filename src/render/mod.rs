@@ -6,6 +6,10 @@
 mod ansible;
 mod bound;
 pub mod gitlab_rb;
+mod health;
+mod inventory;
+mod load_balancer;
+mod ports;
 mod templates;
 mod terraform;
 mod tree;

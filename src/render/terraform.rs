@@ -4,7 +4,8 @@ use include_dir::{Dir, include_dir};
 use serde_json::{Value, json};
 use tera::Context;
 
-use super::{Error, Inputs, Tree, templates};
+use super::{Error, Inputs, Tree, ports, templates};
+use crate::architecture::Component;
 use crate::deployment::Node;
 use crate::spec::Provider;
 
@@ -61,7 +62,7 @@ fn variables(inputs: Inputs<'_>) -> Value {
         "load_balancers": {},
         "object_storage": null,
         "managed_services": {},
-        "access": { "ssh_port": 22, "ssh_from": [], "web_from": [] },
+        "access": { "ssh_port": ports::SSH, "ssh_from": [], "web_from": [] },
         "protection": false,
         "expires_at": null,
         "tags": {},
@@ -84,5 +85,14 @@ fn node_value(node: &Node) -> Value {
         "machine": node.machine,
         "root_disk": { "size_gb": node.root_disk_gb },
         "data_disks": disks,
+        "ssh_port": ssh_port(node),
     })
+}
+
+/// The port of administrative SSH, which gives way to Git's on the load balancer that takes both.
+const fn ssh_port(node: &Node) -> u16 {
+    match node.component {
+        Component::ExternalLb => ports::ADMIN_SSH_BESIDE_GIT,
+        _ => ports::SSH,
+    }
 }

@@ -1,31 +1,21 @@
-//! The node of the 1k architecture, which runs everything.
+//! The node of the 1k architecture, which runs everything that isn't the customer's own.
 
-use super::{Conflict, Settings};
-use crate::deployment::{Deployment, SecretName};
-use crate::spec::GitlabVersion;
+use super::{Conflict, Settings, allowlist, database_client, front, object_storage, redis_client};
+use crate::deployment::{Database, Deployment, Node, Redis, SecretName};
 
-/// The version from which the main application's NGINX keys stand under `gitlab_rails['nginx']`.
-/// Source: omnibus-gitlab 19.2.0, deprecation of `nginx[...]` for the main application.
-const NGINX_KEYS_MOVED: GitlabVersion = GitlabVersion::new(19, 2, 0);
-
-pub(super) fn settings(deployment: &Deployment) -> Result<Settings, Conflict> {
-    Settings::default()
+pub(super) fn settings(deployment: &Deployment, node: &Node) -> Result<Settings, Conflict> {
+    let settings = Settings::default()
         .with(&["external_url"], deployment.gitlab.url.as_str())?
         .with(&["gitlab_rails", "initial_root_password"], SecretName::RootPassword)?
-        .with(&["gitlab_rails", "monitoring_whitelist"], deployment.monitoring_allowlist())?
-        // The package switches Let's Encrypt on by itself for an https URL without certificates.
-        .with(&["letsencrypt", "enable"], false)?
-        .merge(front_tls(deployment)?)
-}
-
-/// NGINX with the certificate that every source of one delivers to the same place, and plain HTTP only as a redirect.
-fn front_tls(deployment: &Deployment) -> Result<Settings, Conflict> {
-    let host = deployment.gitlab.url.host();
-    let root: &[&str] =
-        if deployment.gitlab.version >= NGINX_KEYS_MOVED { &["gitlab_rails", "nginx"] } else { &["nginx"] };
-    let key = |name| [root, &[name]].concat();
-    Settings::default()
-        .with(&key("redirect_http_to_https"), true)?
-        .with(&key("ssl_certificate"), format!("/etc/gitlab/ssl/{host}.crt"))?
-        .with(&key("ssl_certificate_key"), format!("/etc/gitlab/ssl/{host}.key"))
+        .merge(allowlist::settings(deployment, node)?)?
+        .merge(front::tls(deployment)?)?
+        .merge(database_client::settings(deployment)?)?
+        .merge(redis_client::settings(deployment)?)?
+        .merge(object_storage::client(deployment, node)?)?;
+    let off = |settings: Settings, service, off| {
+        if off { settings.with(&[service, "enable"], false) } else { Ok(settings) }
+    };
+    let settings =
+        off(settings, "postgresql", matches!(deployment.topology.database, Database::External(_)))?;
+    off(settings, "redis", matches!(deployment.topology.redis, Redis::External(_)))
 }

@@ -29,6 +29,14 @@ pub(super) fn write(node: &Node, settings: &Settings, resolve: &dyn Fn(&Address)
         let operator = if path.len() == 1 { " " } else { " = " };
         let _ = writeln!(text, "{}{operator}{}", display(path), expression(value, resolve, 0));
     }
+    if let Some(path) = settings.read_last() {
+        let path = quote(path);
+        let _ = write!(
+            text,
+            "\n# There while this node migrates the database, and at no other time.\nfrom_file {path} if \
+             File.exist?({path})\n"
+        );
+    }
     text
 }
 

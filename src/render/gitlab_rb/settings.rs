@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Bound;
 
 use super::Value;
-use crate::deployment::SecretName;
-use crate::spec::{SecretSource, SettingTree};
+use crate::deployment::{Node, SecretName};
+use crate::spec::{SecretSource, SettingTree, SettingValue};
 
 /// The assignments of one gitlab.rb, by path: `["nginx", "listen_port"]` is `nginx['listen_port']`.
 /// A path of one part is a call, as in `external_url 'https://…'`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Settings(BTreeMap<Vec<String>, Value>);
+pub struct Settings {
+    assignments: BTreeMap<Vec<String>, Value>,
+    carried: Vec<SecretName>,
+    read_last: Option<&'static str>,
+}
 
 /// Two contributions that set the same key, or one inside the other. In Ruby the later assignment
 /// would silently replace the earlier.
@@ -34,14 +39,45 @@ impl Settings {
         Ok(self)
     }
 
-    /// Adds all assignments of `other`.
+    /// Adds an assignment that the user's settings of `node` may replace: whatever they say at this path, or below or
+    /// above it, stands instead.
+    ///
+    /// # Errors
+    /// As [`Settings::with`].
+    pub fn suggest(self, node: &Node, path: &[&str], value: impl Into<Value>) -> Result<Self, Conflict> {
+        if says(&node.settings, path) { Ok(self) } else { self.with(path, value) }
+    }
+
+    /// Has the node given a secret that its gitlab.rb doesn't name, because its role needs it.
+    #[must_use]
+    pub fn carrying(mut self, secret: SecretName) -> Self {
+        self.carried.push(secret);
+        self
+    }
+
+    /// Has gitlab.rb end by reading a file of more settings, where there is one.
+    #[must_use]
+    pub fn reading_last(mut self, path: &'static str) -> Self {
+        self.read_last = Some(path);
+        self
+    }
+
+    /// The file that gitlab.rb reads last, where there is one.
+    #[must_use]
+    pub const fn read_last(&self) -> Option<&'static str> {
+        self.read_last
+    }
+
+    /// Adds all of `other`.
     ///
     /// # Errors
     /// As [`Settings::with`].
     pub fn merge(mut self, other: Self) -> Result<Self, Conflict> {
-        for (path, value) in other.0 {
+        for (path, value) in other.assignments {
             self.insert(path, value)?;
         }
+        self.carried.extend(other.carried);
+        self.read_last = self.read_last.or(other.read_last);
         Ok(self)
     }
 
@@ -58,14 +94,14 @@ impl Settings {
 
     /// The assignments, ordered by path.
     pub fn iter(&self) -> impl Iterator<Item = (&[String], &Value)> {
-        self.0.iter().map(|(path, value)| (path.as_slice(), value))
+        self.assignments.iter().map(|(path, value)| (path.as_slice(), value))
     }
 
-    /// The named secrets that are referred to, each once.
+    /// The named secrets that are referred to or carried, each once.
     #[must_use]
     pub fn secrets(&self) -> Vec<SecretName> {
-        let mut names = Vec::new();
-        for value in self.0.values() {
+        let mut names = self.carried.clone();
+        for value in self.assignments.values() {
             value.walk(&mut |leaf| {
                 if let Value::Secret(name) = leaf {
                     names.push(*name);
@@ -81,7 +117,7 @@ impl Settings {
     #[must_use]
     pub fn given(&self) -> Vec<SecretSource> {
         let mut sources = Vec::new();
-        for value in self.0.values() {
+        for value in self.assignments.values() {
             value.walk(&mut |leaf| {
                 if let Value::Given(source) = leaf {
                     sources.push(source.clone());
@@ -97,8 +133,8 @@ impl Settings {
     /// keys that stand there already stay.
     fn put(&mut self, path: Vec<String>, value: Value) -> Result<(), Conflict> {
         let is_below = |known: &Vec<String>| known.len() > path.len() && known.starts_with(&path);
-        let one_by_one = path.len() == 1 || self.0.keys().any(is_below);
-        match (value, self.0.get_mut(&path)) {
+        let one_by_one = path.len() == 1 || self.assignments.keys().any(is_below);
+        match (value, self.assignments.get_mut(&path)) {
             (Value::Map(new), Some(Value::Map(old))) => fill(old, new, &path),
             (Value::Map(new), None) if one_by_one => {
                 for (key, value) in new {
@@ -111,12 +147,30 @@ impl Settings {
     }
 
     fn insert(&mut self, path: Vec<String>, value: Value) -> Result<(), Conflict> {
-        let overlaps = |known: &&Vec<String>| known.starts_with(&path) || path.starts_with(known.as_slice());
-        if let Some(first) = self.0.keys().find(overlaps) {
+        let above = (1..=path.len())
+            .map(|length| &path[..length])
+            .find(|known| self.assignments.contains_key(*known));
+        // Paths are in order, so that what stands below one follows it.
+        let below = || {
+            let from = (Bound::Included(path.as_slice()), Bound::Unbounded);
+            let next = self.assignments.range::<[String], _>(from).next();
+            next.map(|(known, _)| known.as_slice()).filter(|known| known.starts_with(&path))
+        };
+        if let Some(first) = above.or_else(below) {
             return Err(Conflict { first: display(first), second: display(&path) });
         }
-        self.0.insert(path, value);
+        self.assignments.insert(path, value);
         Ok(())
+    }
+}
+
+/// Whether the user's settings say anything at a path, below it, or above it as a value.
+pub(super) fn says(user: &SettingTree, path: &[&str]) -> bool {
+    let Some((name, rest)) = path.split_first() else { return true };
+    match user.get(*name) {
+        None => false,
+        Some(SettingValue::Map(below)) => says(below, rest),
+        Some(_) => true,
     }
 }
 

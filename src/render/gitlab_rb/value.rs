@@ -61,6 +61,35 @@ impl Address {
 }
 
 impl Value {
+    /// A hash with these entries.
+    pub(super) fn map<const N: usize>(entries: [(&str, Self); N]) -> Self {
+        Self::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
+    /// A node's address.
+    pub(super) fn node(name: &NodeName) -> Self {
+        Self::Address(Address::Node(name.clone()))
+    }
+
+    /// A node's address as a network of one.
+    pub(super) fn cidr(name: &NodeName) -> Self {
+        Self::Address(Address::Cidr(name.clone()))
+    }
+
+    /// A node's address with a port, after `scheme`: `tcp://198.18.0.11:8075`.
+    pub(super) fn at(scheme: &str, name: &NodeName, port: u16) -> Self {
+        Self::Joined(vec![
+            Piece::Text(scheme.to_owned()),
+            Piece::Address(Address::Node(name.clone())),
+            Piece::Text(format!(":{port}")),
+        ])
+    }
+
+    /// A port.
+    pub(super) fn port(port: u16) -> Self {
+        Self::Integer(port.into())
+    }
+
     /// Calls `visit` for this value and all below it.
     pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
         visit(self);
