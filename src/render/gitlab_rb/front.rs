@@ -29,7 +29,7 @@ pub(super) fn tls(deployment: &Deployment) -> Result<Settings, Conflict> {
 /// What stands between users and this node: whom NGINX believes about the user's address, and who may see its status.
 ///
 /// The load balancer's own health checks carry no `X-Forwarded-For` and so count as the load balancer.
-/// Source: <https://docs.gitlab.com/omnibus/settings/nginx/> "Configure GitLab trusted proxies and NGINX real_ip
+/// Source: <https://docs.gitlab.com/omnibus/settings/nginx/> "Configure GitLab trusted proxies and NGINX `real_ip`
 /// module" (read 2026-11).
 pub(super) fn behind_load_balancer(deployment: &Deployment, node: &Node) -> Result<Settings, Conflict> {
     let balancers = deployment.nodes_of(Component::ExternalLb).map(|node| Value::cidr(&node.name)).collect();

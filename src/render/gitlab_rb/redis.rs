@@ -8,9 +8,10 @@ use crate::render::ports;
 
 pub(super) fn settings(deployment: &Deployment, node: &Node) -> Result<Settings, Conflict> {
     let kind = match (&deployment.topology.redis, node.component) {
-        (Redis::Sentinel(group), _)
-        | (Redis::Split { cache: group, .. }, Component::RedisCache)
-        | (Redis::Split { persistent: group, .. }, _) => watched(deployment, node, group)?,
+        (Redis::Split { cache, .. }, Component::RedisCache) => watched(deployment, node, cache)?,
+        (Redis::Sentinel(group) | Redis::Split { persistent: group, .. }, _) => {
+            watched(deployment, node, group)?
+        }
         (Redis::OnNode | Redis::Single(_) | Redis::External(_), _) => single(deployment, node)?,
     };
     let exporter = everywhere(ports::REDIS_EXPORTER);
