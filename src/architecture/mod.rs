@@ -7,7 +7,7 @@ mod component;
 mod types;
 
 pub use component::Component;
-pub use types::{Architecture, ComponentSize, Disks, Error, MachineTypes, RequestRate, Source};
+pub use types::{Architecture, ComponentSize, Disks, Error, Iops, MachineTypes, RequestRate, Source};
 
 use crate::spec::Size;
 
@@ -16,10 +16,19 @@ use crate::spec::Size;
 /// # Errors
 /// The data files are part of the program, so an error here is a bug of refarch; a test reads them all.
 pub fn of_size(size: Size) -> Result<Architecture, Error> {
-    match size {
-        Size::OneK => Architecture::from_yaml(include_str!("../../reference-architectures/1k.yml")),
-    }
+    let text = match size {
+        Size::OneK => include_str!("../../reference-architectures/1k.yml"),
+        Size::TwoK => include_str!("../../reference-architectures/2k.yml"),
+        Size::ThreeK => include_str!("../../reference-architectures/3k.yml"),
+        Size::FiveK => include_str!("../../reference-architectures/5k.yml"),
+        Size::TenK => include_str!("../../reference-architectures/10k.yml"),
+        Size::TwentyFiveK => include_str!("../../reference-architectures/25k.yml"),
+        Size::FiftyK => include_str!("../../reference-architectures/50k.yml"),
+    };
+    Architecture::from_yaml(text)
 }
 
+#[cfg(test)]
+mod tables;
 #[cfg(test)]
 mod tests;

@@ -85,8 +85,22 @@ pub struct MachineTypes {
 pub struct Disks {
     /// The disk that holds the system.
     pub root_gb: u32,
-    /// The disk that holds the component's data.
-    pub data_gb: u32,
+    /// The disk that holds the component's data, for those that keep some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_gb: Option<u32>,
+    /// What the disk of data should be able to do, where the documentation says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iops: Option<Iops>,
+}
+
+/// Operations a second that a disk should be able to do at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Iops {
+    /// Reads.
+    pub read: u32,
+    /// Writes.
+    pub write: u32,
 }
 
 /// A data file that can't be read, which is a bug of refarch.

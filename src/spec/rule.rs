@@ -56,8 +56,7 @@ rules! {
 
     // The values.
     refuse NAME "name": "a name has 2 to 30 lower-case letters, digits and single dashes, and begins with a letter" => "choose a name like `acme-prod`";
-    refuse ARCHITECTURE "architecture": "`architecture` names a reference architecture" => "set `architecture` to `1k`";
-    refuse ARCHITECTURE_NOT_BUILT "architecture-not-built": "the reference architecture is one that refarch builds" => "set `architecture` to `1k`";
+    refuse ARCHITECTURE "architecture": "`architecture` names a reference architecture" => "set `architecture` to a size from `1k` to `50k`";
     refuse VERSION "version": "a GitLab version is x.y.z" => "write the full version in quotes";
     refuse VERSION_UNQUOTED "version-unquoted": "a GitLab version stands in quotes" => "put the version in quotes";
     refuse VERSION_UNSUPPORTED "version-unsupported": "the GitLab version is one that refarch can configure" => "choose a version from GitLab 18.5 to 19.3";

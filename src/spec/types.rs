@@ -47,6 +47,97 @@ pub struct Spec {
 /// The size of a reference architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub enum Size {
+    /// Up to 1,000 users or 20 requests a second: everything on one node.
+    #[serde(rename = "1k")]
+    OneK,
+    /// Up to 2,000 users or 40 requests a second: a node or two for each kind of work, not highly available.
+    #[serde(rename = "2k")]
+    TwoK,
+    /// Up to 3,000 users or 60 requests a second, highly available.
+    #[serde(rename = "3k")]
+    ThreeK,
+    /// Up to 5,000 users or 100 requests a second, highly available.
+    #[serde(rename = "5k")]
+    FiveK,
+    /// Up to 10,000 users or 200 requests a second, highly available.
+    #[serde(rename = "10k")]
+    TenK,
+    /// Up to 25,000 users or 500 requests a second, highly available.
+    #[serde(rename = "25k")]
+    TwentyFiveK,
+    /// Up to 50,000 users or 1,000 requests a second, highly available.
+    #[serde(rename = "50k")]
+    FiftyK,
+}
+
+impl Size {
+    /// Every size, smallest first.
+    pub const ALL: &'static [Self] = &[
+        Self::OneK,
+        Self::TwoK,
+        Self::ThreeK,
+        Self::FiveK,
+        Self::TenK,
+        Self::TwentyFiveK,
+        Self::FiftyK,
+    ];
+
+    /// The name that a spec uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OneK => "1k",
+            Self::TwoK => "2k",
+            Self::ThreeK => "3k",
+            Self::FiveK => "5k",
+            Self::TenK => "10k",
+            Self::TwentyFiveK => "25k",
+            Self::FiftyK => "50k",
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Size {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        Self::ALL.iter().find(|size| size.as_str() == text).copied().ok_or_else(|| {
+            let names: Vec<String> = Self::ALL.iter().map(|size| format!("`{size}`")).collect();
+            Refusal::new(
+                &rule::ARCHITECTURE,
+                "this is not the name of a reference architecture",
+                format!("set `architecture` to one of {}", names.join(", ")),
+            )
+        })
+    }
+}
+
+/// What GitLab is installed, and under which address people reach it.
+    pub gitlab: Gitlab,
+    /// Where the nodes are made: exactly one provider.
+    pub provider: Provider,
+    /// Where the certificate of GitLab's address comes from: exactly one source. Default: `private_ca`.
+    #[schemars(default)]
+    pub tls: Tls,
+    /// Where nodes differ from the architecture, or one from another. Default: nowhere.
+    #[serde(skip_serializing_if = "Nodes::is_empty")]
+    #[schemars(default)]
+    pub nodes: Nodes,
+    /// Values for gitlab.rb, per component. Default: none.
+    #[serde(skip_serializing_if = "Settings::is_empty")]
+    #[schemars(default)]
+    pub settings: Settings,
+}
+
+/// The size of a reference architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+pub enum Size {
     /// Up to 1,000 users: everything on one node.
     #[serde(rename = "1k")]
     OneK,

@@ -1,12 +1,16 @@
 //! From the tree of YAML to settings. What a key may be called is not asked here.
 
+use std::collections::BTreeMap;
+
 use super::super::block::{Block, Field, Placed};
 use super::super::parse::{Node, Span, Value};
 use super::super::problem::{Findings, Problem};
 use super::super::rule;
 use super::super::secret::{EnvName, Place, SecretReference, SecretSource};
 use super::super::source::word;
+use super::value::components;
 use super::{SettingTree, SettingValue, Settings};
+use crate::architecture::Component;
 
 /// A key that was set, for the rules.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct SettingsDraft {
     pub(in super::super) settings: Settings,
+    /// The components for which something is set, and where.
+    pub(in super::super) components: Vec<Placed<Component>>,
     pub(in super::super) seen: Vec<Seen>,
 }
 
@@ -51,9 +57,16 @@ pub(in super::super) fn read(
         field.and_then(|field| tree(&field, text, &mut seen, findings)).unwrap_or_default()
     };
     let all = of(block.optional("all"), findings);
-    let all_in_one = of(block.optional("all_in_one"), findings);
+    let mut trees = BTreeMap::new();
+    let mut placed = Vec::new();
+    for component in components() {
+        if let Some(field) = block.optional(component.name()) {
+            placed.push(Placed { value: component, at: field.key_at.clone() });
+            trees.insert(component, of(Some(field), findings));
+        }
+    }
     block.close(&[], findings);
-    Some(SettingsDraft { settings: Settings { all, all_in_one }, seen })
+    Some(SettingsDraft { settings: Settings { all, components: trees }, components: placed, seen })
 }
 
 /// Reads one block of settings.

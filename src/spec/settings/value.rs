@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
+use super::super::nodes;
 use super::super::secret::SecretReference;
 use crate::architecture::Component;
 
@@ -14,33 +15,69 @@ pub type SettingTree = BTreeMap<String, SettingValue>;
 
 /// Values for gitlab.rb. Where several blocks set the same key, a node's own wins over its component's, and a
 /// component's over `all`; maps are merged, everything else is replaced.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
-    /// For every node. Default: none.
-    #[serde(skip_serializing_if = "SettingTree::is_empty")]
-    #[schemars(default)]
+    /// For every node.
     pub all: SettingTree,
-    /// For the node of a 1k. Default: none.
-    #[serde(skip_serializing_if = "SettingTree::is_empty")]
-    #[schemars(default)]
-    pub all_in_one: SettingTree,
+    /// For the nodes of single components.
+    pub components: BTreeMap<Component, SettingTree>,
 }
 
 impl Settings {
     /// What the nodes of a component are given, unless they have settings of their own.
     #[must_use]
     pub fn of(&self, component: Component) -> SettingTree {
-        match component {
-            Component::AllInOne => merged(self.all.clone(), &self.all_in_one),
-            _ => self.all.clone(),
+        match self.components.get(&component) {
+            Some(own) => merged(self.all.clone(), own),
+            None => self.all.clone(),
         }
     }
 
     /// Whether nothing is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.all.is_empty() && self.all_in_one.is_empty()
+        self.all.is_empty() && self.components.values().all(SettingTree::is_empty)
+    }
+}
+
+/// The components whose nodes have a gitlab.rb.
+pub(in super::super) fn components() -> impl Iterator<Item = Component> {
+    nodes::components().filter(|component| component.has_package())
+}
+
+/// As a spec writes it: `all`, and beside it the components.
+impl Serialize for Settings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let own = self.components.iter().map(|(component, tree)| (component.name(), tree));
+        let blocks = [("all", &self.all)].into_iter().chain(own).filter(|(_, tree)| !tree.is_empty());
+        serializer.collect_map(blocks)
+    }
+}
+
+impl JsonSchema for Settings {
+    fn schema_name() -> Cow<'static, str> {
+        "Settings".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let tree = generator.subschema_for::<SettingTree>();
+        let of = |about: &str| {
+            let mut property = tree.clone();
+            property.insert("description".to_owned(), format!("For {about}. Default: none.").into());
+            property.to_value()
+        };
+        let mut properties = serde_json::Map::new();
+        properties.insert("all".to_owned(), of("every node"));
+        for component in components() {
+            let nodes = format!("the nodes of {}", nodes::about(component));
+            properties.insert(component.name().to_owned(), of(&nodes));
+        }
+        json_schema!({
+            "description": "Values for gitlab.rb. Where several blocks set the same key, a node's own wins over its component's, and a component's over `all`; maps are merged, everything else is replaced.",
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": false,
+        })
     }
 }
 
