@@ -11,7 +11,7 @@ use crate::spec::Size;
 /// What a page says.
 pub(super) struct Page {
     pub(super) size: Size,
-    pub(super) page: &'static str,
+    pub(super) url: &'static str,
     pub(super) title: &'static str,
     pub(super) users: u32,
     /// Requests a second: API, web, pulls, pushes.
@@ -27,19 +27,17 @@ pub(super) type Row = (Component, u32, u32, f64, &'static str, &'static str, &'s
 pub(super) const PAGES: &[Page] = &[
     Page {
         size: Size::OneK,
-        page: "https://docs.gitlab.com/administration/reference_architectures/1k_users/",
+        url: "https://docs.gitlab.com/administration/reference_architectures/1k_users/",
         title: "Up to 20 RPS or 1,000 users",
         users: 1000,
         rps: (20, 2, 2, 1),
         highly_available: false,
         tiers: &["Free", "Premium", "Ultimate"],
-        components: &[
-            (AllInOne, 1, 8, 16.0, "c5.2xlarge", "n1-standard-8", "F8s v2"),
-        ],
+        components: &[(AllInOne, 1, 8, 16.0, "c5.2xlarge", "n1-standard-8", "F8s v2")],
     },
     Page {
         size: Size::TwoK,
-        page: "https://docs.gitlab.com/administration/reference_architectures/2k_users/",
+        url: "https://docs.gitlab.com/administration/reference_architectures/2k_users/",
         title: "Up to 40 RPS or 2,000 users",
         users: 2000,
         rps: (40, 4, 4, 1),
@@ -57,7 +55,7 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         size: Size::ThreeK,
-        page: "https://docs.gitlab.com/administration/reference_architectures/3k_users/",
+        url: "https://docs.gitlab.com/administration/reference_architectures/3k_users/",
         title: "Up to 60 RPS or 3,000 users",
         users: 3000,
         rps: (60, 6, 6, 1),
@@ -80,7 +78,7 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         size: Size::FiveK,
-        page: "https://docs.gitlab.com/administration/reference_architectures/5k_users/",
+        url: "https://docs.gitlab.com/administration/reference_architectures/5k_users/",
         title: "Up to 100 RPS or 5,000 users",
         users: 5000,
         rps: (100, 10, 10, 2),
@@ -103,7 +101,7 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         size: Size::TenK,
-        page: "https://docs.gitlab.com/administration/reference_architectures/10k_users/",
+        url: "https://docs.gitlab.com/administration/reference_architectures/10k_users/",
         title: "Up to 200 RPS or 10,000 users",
         users: 10000,
         rps: (200, 20, 20, 4),
@@ -127,7 +125,7 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         size: Size::TwentyFiveK,
-        page: "https://docs.gitlab.com/administration/reference_architectures/25k_users/",
+        url: "https://docs.gitlab.com/administration/reference_architectures/25k_users/",
         title: "Up to 500 RPS or 25,000 users",
         users: 25000,
         rps: (500, 50, 50, 10),
@@ -151,7 +149,7 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         size: Size::FiftyK,
-        page: "https://docs.gitlab.com/administration/reference_architectures/50k_users/",
+        url: "https://docs.gitlab.com/administration/reference_architectures/50k_users/",
         title: "Up to 1000 RPS or 50,000 users",
         users: 50000,
         rps: (1000, 100, 100, 20),

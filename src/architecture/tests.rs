@@ -21,7 +21,7 @@ fn every_size_is_the_documented_one() {
         let name = page.size;
         let architecture = of_size(page.size).expect("the file is part of the program");
         assert_eq!(architecture.name, page.size.as_str());
-        assert_eq!(architecture.source.page, page.page, "{name}");
+        assert_eq!(architecture.source.page, page.url, "{name}");
         assert_eq!(architecture.title, page.title, "{name}");
         assert_eq!((architecture.users, architecture.tiers.as_slice().len()), (page.users, page.tiers.len()));
         assert_eq!(architecture.tiers, page.tiers, "{name}");

@@ -2,30 +2,106 @@
 
 use indexmap::IndexMap;
 
-use super::{DataDisk, Deployment, Flow, Machine, Node, NodeName, Topology};
-use crate::architecture::{Architecture, Component, ComponentSize};
-use crate::spec::{Spec, merged};
+use super::{
+    DataDisk, Database, Deployment, Flow, Git, Machine, Node, NodeName, Objects, REDIS, REDIS_CACHE,
+    REDIS_PERSISTENT, Redis, RedisGroup, SecretName, Sidekiq, Topology,
+};
+use crate::architecture::{Architecture, Component, ComponentSize, Disks, MachineTypes};
+use crate::spec::{Provider, Spec, merged};
 
 /// Resolves what the user wrote against the architecture that it names.
 #[must_use]
 pub fn resolve(spec: &Spec, architecture: Architecture) -> Deployment {
-    let nodes: IndexMap<NodeName, Node> = architecture
+    let counts = spec.counts(&architecture);
+    let mut nodes: IndexMap<NodeName, Node> = architecture
         .components
         .iter()
-        .flat_map(|(component, size)| (1..=size.nodes).map(|index| node(spec, *component, size, index)))
+        .flat_map(|(component, size)| {
+            let count = counts.get(component).copied().unwrap_or_default();
+            (1..=count).map(|index| node(spec, *component, size, index))
+        })
         .map(|node| (node.name.clone(), node))
         .collect();
-    let front = NodeName::new(&spec.name, Component::AllInOne, 1);
+    if stores_objects_itself(spec, &nodes) {
+        let node = node(spec, Component::ObjectStorage, &object_storage(), 1);
+        nodes.insert(node.name.clone(), node);
+    }
+    let front = names(&nodes, Component::ExternalLb)
+        .first()
+        .cloned()
+        .unwrap_or_else(|| NodeName::new(&spec.name, Component::AllInOne, 1));
+    let to = nodes.get(&front).map_or(Component::AllInOne, |node| node.component);
     Deployment {
         name: spec.name.clone(),
         gitlab: spec.gitlab.clone(),
         provider: spec.provider.clone(),
         tls: spec.tls.clone(),
-        flows: flows(spec.gitlab.url.port_or_default()),
+        flows: flows(to, spec.gitlab.url.port_or_default()),
+        topology: topology(&nodes),
         architecture,
         nodes,
         front,
-        topology: Topology::on_one_node(),
+    }
+}
+
+/// The names of the nodes of a component, in order.
+fn names(nodes: &IndexMap<NodeName, Node>, component: Component) -> Vec<NodeName> {
+    nodes.values().filter(|node| node.component == component).map(|node| node.name.clone()).collect()
+}
+
+/// Whether the lab needs a host that stands in for a cloud's object storage: several nodes can't share a disk.
+/// Source: <https://docs.gitlab.com/install/requirements/> (read 2026-08), object storage of distributed deployments.
+fn stores_objects_itself(spec: &Spec, nodes: &IndexMap<NodeName, Node>) -> bool {
+    match spec.provider {
+        Provider::Lab(_) => names(nodes, Component::AllInOne).is_empty(),
+    }
+}
+
+/// The size of the lab's object storage, which no architecture has. It is ours, and enough for tests.
+fn object_storage() -> ComponentSize {
+    ComponentSize {
+        nodes: 1,
+        vcpu: 2,
+        memory_gb: 4.0,
+        machine_types: MachineTypes { aws: String::new(), gcp: String::new(), azure: String::new() },
+        disks: Disks { root_gb: 40, data_gb: Some(50), iops: None },
+    }
+}
+
+/// Who serves what, by which nodes there are.
+fn topology(nodes: &IndexMap<NodeName, Node>) -> Topology {
+    let of = |component| names(nodes, component);
+    let group = |component, master_name, password| RedisGroup { master_name, nodes: of(component), password };
+    Topology {
+        database: match (of(Component::Postgres), of(Component::Pgbouncer)) {
+            (members, pgbouncers) if !pgbouncers.is_empty() => Database::Cluster { members, pgbouncers },
+            (members, _) => members.into_iter().next().map_or(Database::OnNode, Database::Single),
+        },
+        redis: match (of(Component::Redis).as_slice(), of(Component::RedisCache).as_slice()) {
+            ([], []) => Redis::OnNode,
+            ([], _) => Redis::Split {
+                cache: group(Component::RedisCache, REDIS_CACHE, SecretName::RedisCachePassword),
+                persistent: group(
+                    Component::RedisPersistent,
+                    REDIS_PERSISTENT,
+                    SecretName::RedisPersistentPassword,
+                ),
+            },
+            ([single], _) => Redis::Single(single.clone()),
+            _ => Redis::Sentinel(group(Component::Redis, REDIS, SecretName::RedisPassword)),
+        },
+        git: match (of(Component::Gitaly), of(Component::PraefectPostgres).into_iter().next()) {
+            (gitalys, Some(database)) => {
+                Git::Cluster { praefects: of(Component::Praefect), gitalys, database }
+            }
+            (gitalys, None) if gitalys.is_empty() => Git::OnNode,
+            (gitalys, None) => Git::Sharded(gitalys),
+        },
+        objects: of(Component::ObjectStorage).into_iter().next().map_or(Objects::LocalDisk, Objects::Lab),
+        sidekiq: match of(Component::Sidekiq) {
+            nodes if nodes.is_empty() => Sidekiq::OnRails,
+            nodes => Sidekiq::Own(nodes),
+        },
     }
 }
 
@@ -34,10 +110,10 @@ fn node(spec: &Spec, component: Component, size: &ComponentSize, index: u32) -> 
     let name = NodeName::new(&spec.name, component, index);
     let own = spec.nodes.of(component);
     let machine = own.machine_of(name.as_str());
-    let data_gb = own.data_disk_of(name.as_str()).unwrap_or(size.disks.data_gb);
     let data_disks = component
         .data_mount()
-        .map(|mount| ("data".to_owned(), DataDisk { size_gb: data_gb, mount }))
+        .zip(own.data_disk_of(name.as_str()).or(size.disks.data_gb))
+        .map(|(mount, size_gb)| ("data".to_owned(), DataDisk { size_gb, mount }))
         .into_iter()
         .collect();
     let settings = spec.settings.of(component);
@@ -59,11 +135,10 @@ fn node(spec: &Spec, component: Component, size: &ComponentSize, index: u32) -> 
     }
 }
 
-/// What must reach a single node from outside.
+/// What must reach the front from outside.
 /// Source: <https://docs.gitlab.com/administration/package_information/defaults/> (read 2026-08).
-fn flows(https: u16) -> Vec<Flow> {
-    let to = Component::AllInOne.name();
-    let flow = |port, why| Flow { from: "users".into(), to: to.into(), port, protocol: "tcp", why };
+fn flows(to: Component, https: u16) -> Vec<Flow> {
+    let flow = |port, why| Flow { from: "users".into(), to: to.name().into(), port, protocol: "tcp", why };
     vec![
         flow(22, "Git over SSH, and the way in for Ansible"),
         flow(80, "the redirect to HTTPS"),

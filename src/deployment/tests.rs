@@ -1,14 +1,27 @@
 use std::collections::BTreeMap;
 
-use super::{Waves, resolve, shared_secrets, waves};
+use super::{
+    Database, Deployment, Git, NodeName, Objects, Redis, Sidekiq, Topology, Waves, needed_secrets, resolve,
+    shared_secrets, waves,
+};
 use crate::architecture::{Component, of_size};
 use crate::spec::{self, GitlabVersion, SettingValue, Size};
 
-fn demo() -> super::Deployment {
-    let spec = spec::parse(include_str!("../../examples/lab-1k.yml"), "lab-1k.yml")
-        .expect("the example is valid")
-        .spec;
-    resolve(&spec, of_size(Size::OneK).expect("the file is part of the program"))
+fn demo() -> Deployment {
+    of(Size::OneK, "")
+}
+
+/// The deployment of a size, with what a spec says beyond.
+fn of(size: Size, beyond: &str) -> Deployment {
+    let text = include_str!("../../examples/lab-1k.yml")
+        .replace("architecture: 1k", &format!("architecture: {size}"));
+    let spec =
+        spec::parse(&(text + beyond), "spec.yml").unwrap_or_else(|e| panic!("{:?}", e.problems())).spec;
+    resolve(&spec, of_size(size).expect("the file is part of the program"))
+}
+
+fn texts(names: &[NodeName]) -> Vec<&str> {
+    names.iter().map(NodeName::as_str).collect()
 }
 
 #[test]
@@ -23,11 +36,7 @@ fn a_1k_is_one_node_with_a_data_disk() {
 
 #[test]
 fn a_node_is_as_the_architecture_says_unless_its_component_or_itself_says_else() {
-    let of = |nodes: &str| {
-        let text = include_str!("../../examples/lab-1k.yml").to_owned() + nodes;
-        let spec = spec::parse(&text, "spec.yml").expect("valid").spec;
-        resolve(&spec, of_size(Size::OneK).expect("the file is part of the program")).nodes[0].clone()
-    };
+    let of = |nodes: &str| of(Size::OneK, nodes).nodes[0].clone();
     let plain = of("");
     assert_eq!((plain.machine.vcpu, plain.root_disk_gb, plain.data_disks["data"].size_gb), (8, 40, 50));
     let larger = of(
@@ -64,4 +73,97 @@ fn the_cookie_salts_came_with_18_4() {
     let has = |version| shared_secrets(version).iter().any(|secret| secret.key == "signed_cookie_salt");
     assert!(!has(GitlabVersion::new(18, 3, 9)));
     assert!(has(GitlabVersion::new(18, 11, 2)));
+}
+
+#[test]
+fn every_size_has_the_nodes_of_its_architecture_and_the_labs_object_storage() {
+    for size in Size::ALL {
+        let deployment = of(*size, "");
+        for (component, documented) in &deployment.architecture.components {
+            let nodes: Vec<_> = deployment.nodes_of(*component).collect();
+            assert_eq!(nodes.len(), documented.nodes as usize, "{size} {component}");
+            for (index, node) in nodes.iter().enumerate() {
+                let name = format!("demo-{}-{}", component.name().replace('_', "-"), index + 1);
+                assert_eq!(node.name.as_str(), name);
+                assert_eq!(node.zone as usize, index % 3, "{name}");
+                assert_eq!(node.data_disks.is_empty(), component.data_mount().is_none(), "{name}");
+                assert_eq!(
+                    (node.machine.vcpu, node.machine.memory_gb),
+                    (documented.vcpu, documented.memory_gb)
+                );
+            }
+        }
+        let objects = usize::from(*size != Size::OneK);
+        assert_eq!(deployment.nodes_of(Component::ObjectStorage).count(), objects, "{size}");
+        let (documented, ..) = deployment.architecture.totals();
+        assert_eq!(deployment.nodes.len(), documented as usize + objects, "{size}");
+        let components: Vec<_> = deployment.nodes.values().map(|node| node.component).collect();
+        assert!(components.is_sorted(), "{size}: nodes stand in the order of the build");
+        assert!(deployment.nodes.contains_key(&deployment.front), "{size}");
+        assert!(deployment.nodes.contains_key(deployment.deploy_node()), "{size}");
+    }
+}
+
+#[test]
+fn a_1k_needs_nobody_else() {
+    assert_eq!(demo().topology, Topology::on_one_node());
+}
+
+#[test]
+fn a_2k_has_one_node_of_each_store_and_two_that_serve() {
+    let deployment = of(Size::TwoK, "");
+    let Topology { database, redis, git, objects, sidekiq } = &deployment.topology;
+    let (Database::Single(database), Redis::Single(redis)) = (database, redis) else {
+        panic!("{database:?}, {redis:?}")
+    };
+    let (Git::Sharded(gitalys), Objects::Lab(objects)) = (git, objects) else {
+        panic!("{git:?}, {objects:?}")
+    };
+    assert_eq!((database.as_str(), redis.as_str()), ("demo-postgres-1", "demo-redis-1"));
+    assert_eq!((texts(gitalys), objects.as_str()), (vec!["demo-gitaly-1"], "demo-object-storage-1"));
+    let Sidekiq::Own(sidekiqs) = sidekiq else { panic!("{sidekiq:?}") };
+    assert_eq!(texts(sidekiqs), ["demo-sidekiq-1"]);
+    assert_eq!(deployment.front.as_str(), "demo-external-lb-1");
+    assert_eq!(deployment.deploy_node().as_str(), "demo-rails-1");
+    let keys: Vec<&str> = needed_secrets(&deployment).iter().map(|name| name.key()).collect();
+    assert!(keys.contains(&"gitaly_token") && !keys.contains(&"patroni_password"), "{keys:?}");
+}
+
+#[test]
+fn a_3k_is_clusters() {
+    let Topology { database, redis, git, .. } = of(Size::ThreeK, "").topology;
+    let Database::Cluster { members, pgbouncers } = database else { panic!("{database:?}") };
+    assert_eq!(texts(&members), ["demo-postgres-1", "demo-postgres-2", "demo-postgres-3"]);
+    assert_eq!(pgbouncers.len(), 3);
+    let Redis::Sentinel(group) = redis else { panic!("{redis:?}") };
+    assert_eq!((group.master_name, group.nodes.len(), group.quorum()), ("gitlab-redis", 3, 2));
+    let Git::Cluster { praefects, gitalys, database } = git else { panic!("{git:?}") };
+    assert_eq!((praefects.len(), gitalys.len(), database.as_str()), (3, 3, "demo-praefect-postgres-1"));
+}
+
+#[test]
+fn from_10k_on_redis_is_two() {
+    for size in [Size::TenK, Size::TwentyFiveK, Size::FiftyK] {
+        let Redis::Split { cache, persistent } = of(size, "").topology.redis else { panic!("{size}") };
+        assert_eq!((cache.nodes.len(), persistent.nodes.len()), (3, 3));
+        assert_ne!((cache.master_name, cache.password), (persistent.master_name, persistent.password));
+    }
+}
+
+#[test]
+fn numbers_of_nodes_are_the_specs_where_it_says_some() {
+    let smaller = of(
+        Size::ThreeK,
+        "nodes: {postgres: {count: 2}, pgbouncer: {count: 2}, rails: {count: 2, hosts: {demo-rails-2: \
+         {machine: {vcpu: 4}}}}, sidekiq: {count: 5}}\n",
+    );
+    let count = |component| smaller.nodes_of(component).count();
+    assert_eq!((count(Component::Postgres), count(Component::Pgbouncer)), (2, 2));
+    assert_eq!((count(Component::Rails), count(Component::Sidekiq), count(Component::Redis)), (2, 5, 3));
+    let vcpu: Vec<u32> = smaller.nodes_of(Component::Rails).map(|node| node.machine.vcpu).collect();
+    assert_eq!(vcpu, [8, 4]);
+    let Git::Sharded(gitalys) = of(Size::TwoK, "nodes: {gitaly: {count: 3}}\n").topology.git else {
+        panic!("a 2k shares out its repositories")
+    };
+    assert_eq!(texts(&gitalys), ["demo-gitaly-1", "demo-gitaly-2", "demo-gitaly-3"]);
 }

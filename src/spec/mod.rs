@@ -8,6 +8,7 @@
 
 mod across;
 mod block;
+mod counts;
 mod draft;
 mod managed;
 mod nodes;

@@ -75,9 +75,14 @@ rules! {
     refuse SECRET_ENV "secret-env": "an environment variable's name has letters, digits and underscores, and begins with no digit" => "write the name alone, as in `env: SMTP_PASSWORD`";
     refuse SECRET_REFERENCE "secret-reference": "a secret is referred to by a variable or a file" => "write `{secret: {env: NAME}}` or `{secret: {file: PATH}}`";
     refuse NODE_SIZE "node-size": "a size is a number that a machine or a disk can have" => "correct the number";
-    refuse NODE_TOO_SMALL "node-too-small": "a machine has at least the vCPU and memory of its architecture" => "make it larger, or remove the key";
+    refuse NODE_TOO_SMALL "node-too-small": "a machine has at least the vCPU and memory of its architecture, or on a 3k what any node needs" => "make it larger, or remove the key";
+    refuse COMPONENT_ABSENT "component-absent": "a component that is named is one that the architecture has" => "remove it";
+    refuse NODES_TOO_FEW "nodes-too-few": "a component has at least the nodes of its architecture; on a 3k, some have two" => "raise the number, or remove the key";
+    refuse NODES_TOO_MANY "nodes-too-many": "only Rails, Sidekiq and sharded Gitaly have more nodes than their architecture" => "lower the number, or remove the key";
+    refuse NODE_QUORUM "node-quorum": "who decides by majority has an odd number of nodes, and at least three" => "remove the key";
     refuse NODE_UNKNOWN "node-unknown": "a node that is named exists" => "correct the name";
     refuse DISK_TOO_SMALL "disk-too-small": "a disk has room for what GitLab's requirements ask" => "make it larger, or remove the key";
+    refuse DISK_NONE "disk-none": "a disk that is sized is one that the component has" => "remove the key";
     refuse SETTING_OWNED "setting-owned": "what the spec, the architecture or refarch's own secrets decide is not set by hand" => "remove the key";
     refuse SETTING_UNKNOWN "setting-unknown": "a key of `settings` is one that gitlab.rb has" => "correct the key: the package would ignore it without a word";
     refuse SETTING_LATER "setting-later": "a key of `settings` is there in the GitLab version" => "remove it, or choose a later version";

@@ -72,15 +72,8 @@ pub enum Size {
 
 impl Size {
     /// Every size, smallest first.
-    pub const ALL: &'static [Self] = &[
-        Self::OneK,
-        Self::TwoK,
-        Self::ThreeK,
-        Self::FiveK,
-        Self::TenK,
-        Self::TwentyFiveK,
-        Self::FiftyK,
-    ];
+    pub const ALL: &'static [Self] =
+        &[Self::OneK, Self::TwoK, Self::ThreeK, Self::FiveK, Self::TenK, Self::TwentyFiveK, Self::FiftyK];
 
     /// The name that a spec uses.
     #[must_use]
@@ -115,74 +108,6 @@ impl FromStr for Size {
                 format!("set `architecture` to one of {}", names.join(", ")),
             )
         })
-    }
-}
-
-/// What GitLab is installed, and under which address people reach it.
-    pub gitlab: Gitlab,
-    /// Where the nodes are made: exactly one provider.
-    pub provider: Provider,
-    /// Where the certificate of GitLab's address comes from: exactly one source. Default: `private_ca`.
-    #[schemars(default)]
-    pub tls: Tls,
-    /// Where nodes differ from the architecture, or one from another. Default: nowhere.
-    #[serde(skip_serializing_if = "Nodes::is_empty")]
-    #[schemars(default)]
-    pub nodes: Nodes,
-    /// Values for gitlab.rb, per component. Default: none.
-    #[serde(skip_serializing_if = "Settings::is_empty")]
-    #[schemars(default)]
-    pub settings: Settings,
-}
-
-/// The size of a reference architecture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
-pub enum Size {
-    /// Up to 1,000 users: everything on one node.
-    #[serde(rename = "1k")]
-    OneK,
-}
-
-impl Size {
-    /// Every size that can be built, smallest first.
-    pub const ALL: &'static [Self] = &[Self::OneK];
-    /// Sizes of GitLab's reference architectures that refarch can't build yet.
-    pub(super) const NOT_BUILT: &'static [&'static str] = &["2k", "3k", "5k", "10k", "25k", "50k"];
-
-    /// The name that a spec uses.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OneK => "1k",
-        }
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Size {
-    type Err = Refusal;
-
-    fn from_str(text: &str) -> Result<Self, Refusal> {
-        if let Some(size) = Self::ALL.iter().find(|size| size.as_str() == text) {
-            return Ok(*size);
-        }
-        if Self::NOT_BUILT.contains(&text) {
-            return Err(Refusal::new(
-                &rule::ARCHITECTURE_NOT_BUILT,
-                format!("refarch can't build a `{text}` yet"),
-                "set `architecture` to `1k`, the only size that this version builds",
-            ));
-        }
-        Err(Refusal::new(
-            &rule::ARCHITECTURE,
-            "this is not the name of a reference architecture",
-            "set `architecture` to `1k`, the only size that this version builds",
-        ))
     }
 }
 

@@ -51,7 +51,41 @@ fn full_specs() -> Vec<Value> {
             },
         })
     };
-    packages.iter().zip(&certificates).map(spec).collect()
+    packages.iter().zip(&certificates).map(spec).chain(clusters()).collect()
+}
+
+/// Specs of several nodes that together name every component.
+fn clusters() -> Vec<Value> {
+    let cluster = |architecture: &str, nodes: Value, settings: Value| {
+        json!({
+            "refarch": 1,
+            "name": "acme",
+            "architecture": architecture,
+            "gitlab": {"version": "18.11.2", "url": "https://gitlab.acme.example", "package": {"standin": {}}},
+            "provider": {"lab": {}},
+            "nodes": nodes,
+            "settings": settings,
+        })
+    };
+    let disk = json!({"disks": {"data": {"size_gb": 500}}});
+    let three = cluster(
+        "3k",
+        json!({
+            "external_lb": {}, "internal_lb": {}, "consul": {}, "postgres": {"count": 2}, "pgbouncer": {},
+            "redis": {}, "praefect_postgres": {}, "praefect": {}, "gitaly": disk, "sidekiq": {},
+            "rails": {"hosts": {"acme-rails-1": {"machine": {"vcpu": 16}}}}, "monitor": {},
+        }),
+        json!({
+            "consul": {}, "postgres": {}, "pgbouncer": {}, "redis": {}, "praefect_postgres": {}, "praefect": {},
+            "gitaly": {}, "sidekiq": {}, "rails": {"puma": {"worker_processes": 4}}, "monitor": {},
+        }),
+    );
+    let ten = cluster(
+        "10k",
+        json!({"redis_cache": {}, "redis_persistent": {}}),
+        json!({"redis_cache": {}, "redis_persistent": {}}),
+    );
+    vec![three, ten]
 }
 
 /// Whether a value has the shape that a schema asks for; patterns are for editors and left out.
@@ -214,7 +248,7 @@ fn every_key_of_the_schema_is_described() {
     check(&spec::schema(), "");
 }
 
-/// The ways to all keys of the schema, with `NODE` for a free name. A block that is described elsewhere is not entered.
+/// The ways to all keys of the schema, with `NODE` for a free name and `COMPONENT` for any component. A block that is described elsewhere is not entered.
 fn ways(root: &Value, schema: &Value, at: &str, found: &mut BTreeSet<String>) {
     if let Some(name) = schema["$ref"].as_str() {
         return ways(root, root.pointer(name.trim_start_matches('#')).expect("a target"), at, found);
@@ -227,7 +261,9 @@ fn ways(root: &Value, schema: &Value, at: &str, found: &mut BTreeSet<String>) {
         found.extend(host.as_object().expect("keys").keys().map(|key| format!("{at}.NODE.{key}")));
     }
     for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
-        let way = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        let is_component = matches!(at, "nodes" | "settings") && key != "all";
+        let key = if is_component { "COMPONENT" } else { key };
+        let way = if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
         found.insert(way.clone());
         ways(root, inner, &way, found);
     }
