@@ -78,7 +78,7 @@ func TestAKilledHostIsMadeAgainWithItsData(t *testing.T) {
 
 	must(t, syscall.Kill(before.Process, syscall.SIGKILL))
 	w.waitUntil("the host is dead", func() bool { return !w.inspect().Hosts[0].Running })
-	w.wantPlanned("create lab_host")
+	w.wantPlanned("create lab_host", "update lab_firewall")
 	w.apply()
 
 	if got := w.ssh("mount " + disk + " /mnt && cat /mnt/data && umount /mnt"); got != "precious" {
@@ -113,16 +113,16 @@ func TestABrokenNetworkIsRepairedUnderItsHosts(t *testing.T) {
 	for _, broken := range []struct {
 		what    string
 		command []string
-		plan    string
+		plan    []string
 	}{
-		{"bridge", []string{"ip", "-n", w.namespace(), "link", "delete", "lab0"}, "create lab_network"},
-		{"link to this machine", []string{"ip", "link", "delete", link}, "create lab_network"},
-		{"namespace", []string{"ip", "netns", "delete", w.namespace()}, "create lab_network"},
-		{"host's cable", []string{"ip", "-n", w.namespace(), "link", "delete", "h10"}, "create lab_host"},
+		{"bridge", []string{"ip", "-n", w.namespace(), "link", "delete", "lab0"}, []string{"create lab_network"}},
+		{"link to this machine", []string{"ip", "link", "delete", link}, []string{"create lab_network"}},
+		{"namespace", []string{"ip", "netns", "delete", w.namespace()}, []string{"create lab_network"}},
+		{"host's cable", []string{"ip", "-n", w.namespace(), "link", "delete", "h10"}, []string{"create lab_host", "update lab_firewall"}},
 	} {
 		w.run(broken.command[0], broken.command[1:]...)
 		w.waitUntil("the "+broken.what+" is seen as broken", func() bool { return len(w.planned()) > 0 })
-		w.wantPlanned(broken.plan)
+		w.wantPlanned(broken.plan...)
 		// There is a newer image by now, which is no reason to make a running host anew.
 		w.apply("-var=image=" + newer)
 		if got := w.birth(); got != birth {
@@ -142,7 +142,7 @@ func TestALostDiskIsSeenAndItsHostReplaced(t *testing.T) {
 	w := newWorld(t)
 	w.apply()
 	must(t, os.Remove(filepath.Join(w.state, w.name, "disks", w.node()+"-data.img")))
-	w.wantPlanned("create lab_disk", "replace lab_host")
+	w.wantPlanned("create lab_disk", "replace lab_host", "update lab_firewall")
 	w.apply()
 	w.ssh("test -b " + w.inspect().Disks[0].Path)
 	w.wantPlanned()

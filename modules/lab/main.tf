@@ -1,5 +1,5 @@
-# A whole environment on this machine. `flows`, `access.*_from`, `protection`, `expires_at`, `tags` and the
-# machines' sizes have no effect here: see README.md.
+# A whole environment on this machine. `access.*_from`, `protection`, `expires_at`, `tags` and the machines'
+# sizes have no effect here: see README.md.
 
 locals {
   disks = merge([
@@ -19,6 +19,26 @@ locals {
     ]
   ])
   entrance = one(slice(local.entrances, 0, min(1, length(local.entrances))))
+
+  # Where its own nodes reach it, in architectures that have a balancer for that.
+  interiors = [for node in sort(keys(var.nodes)) : node if var.nodes[node].component == "internal_lb"]
+  interior  = one(slice(local.interiors, 0, min(1, length(local.interiors))))
+
+  ssh_ports = { for node, wanted in var.nodes : node => coalesce(wanted.ssh_port, var.access.ssh_port) }
+
+  # The addresses behind each name that a flow may come from. Whoever is outside comes through this machine.
+  sources = merge(
+    {
+      for component in distinct([for wanted in values(var.nodes) : wanted.component]) : component => [
+        for node in sort(keys(var.nodes)) : lab_host.node[node].address if var.nodes[node].component == component
+      ]
+    },
+    {
+      all   = [for node in sort(keys(var.nodes)) : lab_host.node[node].address]
+      users = [lab_network.this.gateway]
+      admin = [lab_network.this.gateway]
+    },
+  )
 }
 
 resource "lab_network" "this" {
@@ -42,11 +62,29 @@ resource "lab_host" "node" {
   network        = lab_network.this.id
   image          = var.cloud.image
   ssh_public_key = var.ssh_public_key
-  ssh_port       = var.access.ssh_port
+  ssh_port       = local.ssh_ports[each.key]
   disks          = [for disk, _ in each.value.data_disks : lab_disk.data["${each.key}-${disk}"].id]
 
   lifecycle {
     # A newer image is for new hosts; the ones that run are changed by Ansible.
     ignore_changes = [image]
+  }
+}
+
+# Every host lets in the flows that lead to it and administrative SSH from this machine, and nothing else.
+resource "lab_firewall" "this" {
+  network = lab_network.this.id
+
+  hosts = {
+    for node, wanted in var.nodes : node => {
+      host = lab_host.node[node].id
+      rules = [
+        for flow in var.flows : {
+          protocol = flow.protocol
+          port     = flow.port
+          from     = lookup(local.sources, flow.from, [])
+        } if contains([wanted.component, "all"], flow.to)
+      ]
+    }
   }
 }

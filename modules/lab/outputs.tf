@@ -24,7 +24,7 @@ output "access" {
   value = {
     for node, _ in var.nodes : node => {
       host          = lab_host.node[node].address
-      port          = var.access.ssh_port
+      port          = local.ssh_ports[node]
       user          = "root"
       proxy_command = null
     }
@@ -38,7 +38,10 @@ output "endpoints" {
       address            = local.entrance == null ? null : lab_host.node[local.entrance].address
       health_checks_from = ["${lab_network.this.gateway}/32"]
     }
-    internal = null
+    internal = local.interior == null ? null : {
+      address            = lab_host.node[local.interior].address
+      health_checks_from = ["${lab_network.this.gateway}/32"]
+    }
   }
 }
 
@@ -48,7 +51,7 @@ output "managed_services" {
 }
 
 output "object_storage" {
-  description = "The buckets and how to reach them; the lab has none."
+  description = "The buckets and how to reach them; the lab has none, for its S3 server is a node like others."
   value       = null
 }
 

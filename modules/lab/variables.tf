@@ -16,6 +16,7 @@ variable "nodes" {
     component    = string
     zone         = number
     architecture = optional(string, "amd64")
+    ssh_port     = optional(number)
     machine = object({
       vcpu      = number
       memory_gb = number
@@ -32,7 +33,7 @@ variable "nodes" {
 }
 
 variable "flows" {
-  description = "Who connects to whom, on which port, and why: the rules of the network."
+  description = "Who connects to whom (components, `all` nodes, `users` or `admin`), on which port, and why: the rules of the network."
   type = list(object({
     from     = string
     to       = string
@@ -66,7 +67,7 @@ variable "object_storage" {
 
   validation {
     condition     = var.object_storage == null
-    error_message = "The lab has no object storage; leave `object_storage` null."
+    error_message = "The lab has no object storage but that of a node; leave `object_storage` null."
   }
 }
 
@@ -84,7 +85,7 @@ variable "managed_services" {
 }
 
 variable "access" {
-  description = "The port of administrative SSH, and the networks that may reach SSH and the web."
+  description = "The port of administrative SSH where a node names no other, and the networks that may reach SSH and the web."
   type = object({
     ssh_port = number
     ssh_from = list(string)

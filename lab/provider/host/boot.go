@@ -32,6 +32,9 @@ func (d *Deployment) boot(ctx context.Context, r *record, recorded hostRecord) e
 	if err := d.connect(ctx, r, name); err != nil {
 		return err
 	}
+	if err := d.guard(ctx, r, name); err != nil {
+		return err
+	}
 	disks, err := d.attachDisks(ctx, recorded.Spec)
 	if err != nil {
 		return err

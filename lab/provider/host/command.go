@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os/exec"
 	"strings"
 	"time"
@@ -13,10 +14,16 @@ const commandDeadline = 30 * time.Second
 
 // command runs a system program and returns what it printed. Its own words are the error's.
 func command(ctx context.Context, name string, arguments ...string) ([]byte, error) {
+	return commandWith(ctx, nil, name, arguments...)
+}
+
+// commandWith is command for a program that reads its standard input.
+func commandWith(ctx context.Context, input io.Reader, name string, arguments ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandDeadline)
 	defer cancel()
 	process := exec.CommandContext(ctx, name, arguments...)
 	var stdout, stderr bytes.Buffer
+	process.Stdin = input
 	process.Stdout, process.Stderr = &stdout, &stderr
 	if err := process.Run(); err != nil {
 		said := strings.TrimSpace(stderr.String())

@@ -72,8 +72,8 @@ func CheckMachine() error {
 		}
 	}
 	extendPath()
-	packages := map[string]string{"systemd-nspawn": "systemd-container", "ip": "iproute2", "losetup": "mount"}
-	for _, program := range []string{"systemd-nspawn", "ip", "losetup"} {
+	packages := map[string]string{"systemd-nspawn": "systemd-container", "ip": "iproute2", "losetup": "mount", "nsenter": "util-linux"}
+	for _, program := range []string{"systemd-nspawn", "ip", "losetup", "nsenter"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return &Problem{
 				Summary: fmt.Sprintf("the lab needs `%s`", program),

@@ -18,6 +18,8 @@ type record struct {
 	Addresses map[string]int        `json:"addresses"`
 	Hosts     map[string]hostRecord `json:"hosts"`
 	Disks     map[string]diskRecord `json:"disks"`
+	// Firewall is what each host lets in; null while there is no firewall, and every host is open.
+	Firewall FirewallSpec `json:"firewall"`
 }
 
 type networkRecord struct {

@@ -35,6 +35,15 @@ type HostInspection struct {
 	Running bool   `json:"running"`
 	Address string `json:"address"`
 	Process int    `json:"process"`
+	// Firewall is what really stands in the host's namespace.
+	Firewall FirewallInspection `json:"firewall"`
+}
+
+// FirewallInspection is what a host lets in; not closed means that it lets in everything, or that somebody
+// has changed the lab's table.
+type FirewallInspection struct {
+	Closed bool   `json:"closed"`
+	Rules  []Rule `json:"rules"`
 }
 
 // DiskInspection is a disk's part of an Inspection.
@@ -71,8 +80,10 @@ func (l *Lab) Inspect(ctx context.Context, name string) (Inspection, error) {
 				return found, err
 			}
 			process := supervisor(folder)
+			admitted, closed := l.admitted(ctx, name, r.Hosts[node].Spec)
 			found.Hosts = append(found.Hosts, HostInspection{
 				Name: node, Running: process != 0, Process: process, Address: addressOf(r.Network.Subnet, r.Addresses[node]),
+				Firewall: FirewallInspection{Closed: closed, Rules: rulesOf(admitted)},
 			})
 		}
 	}

@@ -96,6 +96,7 @@ func (p *labProvider) Resources(context.Context) []func() resource.Resource {
 		func() resource.Resource { return &networkResource{} },
 		func() resource.Resource { return &diskResource{} },
 		func() resource.Resource { return &hostResource{} },
+		func() resource.Resource { return &firewallResource{} },
 	}
 }
 

@@ -37,6 +37,11 @@ variable "disk_gb" {
   default = 1
 }
 
+variable "flows" {
+  type    = list(object({ from = string, to = string, port = number, protocol = string, why = string }))
+  default = []
+}
+
 provider "lab" {
   deployment     = var.name
   owner          = var.suffix
@@ -59,7 +64,7 @@ module "environment" {
       data_disks = { data = { size_gb = var.disk_gb } }
     }
   }
-  flows            = []
+  flows            = var.flows
   load_balancers   = {}
   object_storage   = null
   managed_services = {}
