@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that meets the unexpected must fail")]
 
+mod architecture_pages;
 mod drive;
 #[path = "../common/ended.rs"]
 mod ended;
