@@ -87,4 +87,6 @@ pub fn render(inputs: Inputs<'_>) -> Result<Tree, Error> {
 }
 
 #[cfg(test)]
+mod several;
+#[cfg(test)]
 mod tests;

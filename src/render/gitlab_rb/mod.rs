@@ -83,4 +83,6 @@ pub fn secrets(settings: &Settings) -> Vec<SecretName> {
 }
 
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod tests;

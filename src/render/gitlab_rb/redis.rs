@@ -59,13 +59,10 @@ fn watched(deployment: &Deployment, node: &Node, group: &RedisGroup) -> Result<S
 /// takes it from its environment as well.
 /// Source: <https://github.com/oliver006/redis_exporter/issues/328> (read 2026-11).
 fn exporter_login(node: &Node, password: SecretName) -> Result<Settings, Conflict> {
+    let address = Value::at("redis://", &node.name, ports::REDIS);
     Settings::default()
-        .suggest(
-            node,
-            &["redis_exporter", "flags", "redis.addr"],
-            Value::at("redis://", &node.name, ports::REDIS),
-        )?
-        .suggest(node, &["redis_exporter", "env", "REDIS_PASSWORD"], password)
+        .suggest_hash(node, &["redis_exporter", "flags"], [("redis.addr", address)])?
+        .suggest_hash(node, &["redis_exporter", "env"], [("REDIS_PASSWORD", password.into())])
 }
 
 /// What can be lost gives way when memory is short, at nine tenths of it.

@@ -48,6 +48,22 @@ impl Settings {
         if says(&node.settings, path) { Ok(self) } else { self.with(path, value) }
     }
 
+    /// Adds a hash of which the user's settings of `node` may replace each entry. It is written once: in Ruby a second
+    /// assignment would replace the first.
+    ///
+    /// # Errors
+    /// As [`Settings::with`].
+    pub fn suggest_hash<const N: usize>(
+        self,
+        node: &Node,
+        path: &[&str],
+        entries: [(&str, Value); N],
+    ) -> Result<Self, Conflict> {
+        let unsaid = entries.into_iter().filter(|(key, _)| !says(&node.settings, &[path, &[key]].concat()));
+        let hash: BTreeMap<String, Value> = unsaid.map(|(key, value)| (key.to_owned(), value)).collect();
+        if hash.is_empty() { Ok(self) } else { self.with(path, Value::Map(hash)) }
+    }
+
     /// Has the node given a secret that its gitlab.rb doesn't name, because its role needs it.
     #[must_use]
     pub fn carrying(mut self, secret: SecretName) -> Self {

@@ -82,23 +82,6 @@ fn what_the_user_sets_is_merged_and_never_replaces() {
     assert!(base().overlay(&taken).is_err());
 }
 
-#[test]
-fn every_key_of_the_topology_is_refused_in_settings_and_known_to_its_version() {
-    for version in ["18.5.2", "18.6.0", "18.9.1", "18.11.2", "19.0.2", "19.1.0", "19.2.1", "19.3.0", "19.5.0"]
-    {
-        let example = include_str!("../../../examples/lab-1k.yml").replace("18.11.2", version);
-        let spec = spec::parse(&example, "lab-1k.yml").expect("valid").spec;
-        let deployment = resolve(&spec, of_size(Size::OneK).expect("a part of the program"));
-        let settings = super::settings(&deployment, &deployment.nodes[0]).expect("no key twice");
-        for (path, _) in settings.iter() {
-            let owned = (1..=path.len()).any(|length| spec::owner(&path[..length]).is_some());
-            assert!(owned, "{path:?} can be set by hand");
-            let standing = spec::standing(path, spec.gitlab.version);
-            assert_eq!(standing, spec::Standing::Known, "{path:?} in {version}");
-        }
-    }
-}
-
 /// What Ruby reads from a quoted text, by the rules of its two kinds of quotes.
 fn read_as_ruby(quoted: &str) -> String {
     let mark = quoted.chars().next().expect("a mark");
