@@ -4,11 +4,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use redis::{Client as RedisClient, ConnectionInfo, IntoConnectionInfo as _};
-use url::Url;
-
 use crate::config::Config;
 use crate::database;
+use crate::redis_link;
 use crate::repositories::Repositories;
 use crate::site::{Connection, StorageAddress};
 
@@ -27,35 +25,12 @@ pub async fn database(config: &Config) -> Result<(), String> {
 /// A Redis answers.
 pub async fn redis(connection: &Connection) -> Result<(), String> {
     patiently(async {
-        let mut client = redis_connection(connection).await?;
+        let mut client = redis_link::open(connection).await?;
         let answer: String =
             redis::cmd("PING").query_async(&mut client).await.map_err(|error| error.to_string())?;
         if answer == "PONG" { Ok(()) } else { Err(format!("unexpected answer to PING: {answer}")) }
     })
     .await
-}
-
-/// A connection to a Redis.
-pub async fn redis_connection(connection: &Connection) -> Result<redis::aio::MultiplexedConnection, String> {
-    let client = RedisClient::open(redis_address(connection)?).map_err(|error| error.to_string())?;
-    client.get_multiplexed_async_connection().await.map_err(|error| format!("{}: {error}", connection.url))
-}
-
-/// The crate's form of an address. `unix:PATH` is how the package writes a socket.
-fn redis_address(connection: &Connection) -> Result<ConnectionInfo, String> {
-    let text = connection
-        .url
-        .strip_prefix("unix:")
-        .map_or_else(|| connection.url.clone(), |path| format!("redis+unix://{path}"));
-    let mut url = Url::parse(&text).map_err(|error| format!("{}: {error}", connection.url))?;
-    if let Some(password) = &connection.password {
-        if text.starts_with("redis+unix") {
-            url.query_pairs_mut().append_pair("pass", password);
-        } else if url.password().is_none() {
-            url.set_password(Some(password)).map_err(|()| "the URL takes no password".to_owned())?;
-        }
-    }
-    url.as_str().into_connection_info().map_err(|error| error.to_string())
 }
 
 /// The Gitaly of a storage answers, knows the token and has the storage.
@@ -77,27 +52,4 @@ pub fn blocking(check: impl Future<Output = Result<(), String>>) -> Result<(), S
         .build()
         .map_err(|error| error.to_string())?
         .block_on(check)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(url: &str, password: Option<&str>) -> ConnectionInfo {
-        let connection = Connection { url: url.to_owned(), password: password.map(str::to_owned) };
-        redis_address(&connection).expect("an address")
-    }
-
-    #[test]
-    fn a_socket_and_its_password_are_understood() {
-        let info = address("unix:/var/opt/gitlab/redis/redis.socket", Some("p@ss word"));
-        assert_eq!(info.addr().to_string(), "/var/opt/gitlab/redis/redis.socket");
-        assert_eq!(info.redis_settings().password(), Some("p@ss word"));
-    }
-
-    #[test]
-    fn a_password_in_the_url_stands() {
-        let info = address("redis://:one@127.0.0.1:6379", Some("two"));
-        assert_eq!(info.redis_settings().password(), Some("one"));
-    }
 }

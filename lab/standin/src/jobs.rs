@@ -7,12 +7,12 @@ use redis::AsyncCommands as _;
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::health;
+use crate::redis_link;
 
 /// Puts a job into the default queue.
 pub async fn enqueue(config: &Config, class: &str, arguments: Value) -> Result<(), String> {
     let connection = config.redis("queues").ok_or("no Redis is configured")?;
-    let mut redis = health::redis_connection(connection).await?;
+    let mut redis = redis_link::open(connection).await?;
     let explain = |error: redis::RedisError| error.to_string();
     let _: () = redis.sadd("queues", "default").await.map_err(explain)?;
     let _: () = redis.lpush("queue:default", job(class, &arguments).to_string()).await.map_err(explain)?;

@@ -18,7 +18,9 @@ mod manifest;
 mod paths;
 mod rails;
 mod rake;
+
 mod reconfigure;
+mod redis_link;
 mod repositories;
 mod seal;
 mod secrets;

@@ -1,6 +1,6 @@
 //! Who may do what: the highest role that a user has in a project or a group, with what groups above give.
 
-use tokio_postgres::GenericClient;
+use super::GenericClient;
 
 use super::tokens::TokenUser;
 use super::{Error, groups::Group, projects::Project};

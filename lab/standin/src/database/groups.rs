@@ -1,6 +1,8 @@
 //! Groups: finding, making and marking them.
 
-use tokio_postgres::{Client, GenericClient, Row, Transaction};
+use tokio_postgres::Row;
+
+use super::{Client, GenericClient, Transaction};
 
 use super::Error;
 
@@ -122,7 +124,7 @@ pub async fn create(transaction: &Transaction<'_>, new: &New<'_>) -> Result<Opti
     let insert = "INSERT INTO namespaces (name, path, type, parent_id, visibility_level, description)
                   VALUES ($1, $2, 'Group', $3, $4, $5) RETURNING id";
     let parent = new.parent.map(|parent| parent.id);
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+    let values: [&dyn crate::database::Value; 5] =
         [&new.name, &new.path, &parent, &new.visibility_level, &new.description];
     let id: i64 = transaction.query_one(insert, &values).await?.get(0);
     if !super::take_route(transaction, "Namespace", id, &full_path).await? {

@@ -1,6 +1,8 @@
 //! Merge requests: what the API shows of them, and what Sidekiq finds out about them.
 
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::Row;
+
+use super::GenericClient;
 
 use super::Error;
 
@@ -178,7 +180,7 @@ pub async fn create(client: &impl GenericClient, new: &New<'_>) -> Result<MergeR
                INSERT INTO merge_requests (target_project_id, iid, title, description, author_id, source_branch,
                                            target_branch, should_remove_source_branch, diff_head_sha)
                SELECT $1, last_merge_request_iid, $2, $3, $4, $5, $6, $7, $8 FROM counted RETURNING iid";
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+    let values: [&dyn crate::database::Value; 8] = [
         &new.project,
         &new.title,
         &new.description,

@@ -1,6 +1,7 @@
 //! The application's database: connecting, migrating, seeding, and asking whether the secrets fit.
 
 pub mod access;
+mod client;
 pub mod groups;
 pub mod merge_requests;
 mod pool;
@@ -9,10 +10,11 @@ mod schema;
 pub mod tokens;
 pub mod users;
 
+pub use client::{Client, GenericClient, Transaction, Value};
 pub use pool::Pool;
 
 use rand::distr::{Alphanumeric, SampleString as _};
-use tokio_postgres::{Client, Config as Address, NoTls};
+use tokio_postgres::{Config as Address, NoTls};
 
 use self::schema::MIGRATIONS;
 use crate::config::Config;
@@ -89,7 +91,7 @@ pub async fn connect(database: &Database) -> Result<Client, Error> {
         reason: explain(&error),
     })?;
     tokio::spawn(connection);
-    Ok(client)
+    Ok(Client::new(client))
 }
 
 /// Whether the first administrator has been made.
@@ -202,7 +204,7 @@ fn refuse_downgrade(found: &str, wanted: &str) -> Result<(), Error> {
 }
 
 async fn seed(
-    transaction: &tokio_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     config: &Config,
     root_password: Option<&str>,
 ) -> Result<Vec<String>, Error> {
@@ -228,7 +230,7 @@ async fn seed(
 }
 
 /// Every user has a namespace for own projects; those of an older release get theirs here.
-async fn give_users_namespaces(transaction: &tokio_postgres::Transaction<'_>) -> Result<(), Error> {
+async fn give_users_namespaces(transaction: &Transaction<'_>) -> Result<(), Error> {
     let sql = "WITH made AS (
                  INSERT INTO namespaces (name, path, type, owner_id)
                  SELECT u.name, u.username, 'User', u.id FROM users u
@@ -240,22 +242,13 @@ async fn give_users_namespaces(transaction: &tokio_postgres::Transaction<'_>) ->
 }
 
 /// Gives a group or project its path; false when another has it.
-async fn take_route(
-    transaction: &tokio_postgres::Transaction<'_>,
-    kind: &str,
-    id: i64,
-    path: &str,
-) -> Result<bool, Error> {
+async fn take_route(transaction: &Transaction<'_>, kind: &str, id: i64, path: &str) -> Result<bool, Error> {
     let sql = "INSERT INTO routes (source_type, source_id, path) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     Ok(transaction.execute(sql, &[&kind, &id, &path]).await? == 1)
 }
 
 /// Moves a path, and all paths below it.
-async fn move_routes(
-    transaction: &tokio_postgres::Transaction<'_>,
-    old: &str,
-    new: &str,
-) -> Result<(), Error> {
+async fn move_routes(transaction: &Transaction<'_>, old: &str, new: &str) -> Result<(), Error> {
     let sql = "UPDATE routes SET path = $2 || substr(path, length($1) + 1)
                WHERE path = $1 OR starts_with(path, $1 || '/')";
     transaction.execute(sql, &[&old, &new]).await?;

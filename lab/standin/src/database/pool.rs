@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio_postgres::Client;
+use super::Client;
 
 use super::{Error, connect};
 use crate::site::Database;

@@ -1,7 +1,9 @@
 //! Projects: finding, making and marking them.
 
 use sha2::{Digest as _, Sha256};
-use tokio_postgres::{Client, GenericClient, Row, Transaction};
+use tokio_postgres::Row;
+
+use super::{Client, GenericClient, Transaction};
 
 use super::Error;
 use super::groups::Group;
@@ -148,7 +150,7 @@ pub async fn create(transaction: &Transaction<'_>, new: &New<'_>) -> Result<Opti
     let insert = "INSERT INTO projects (name, path, namespace_id, creator_id, description, visibility_level,
                                         repository_storage, lfs_enabled)
                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] = [
+    let values: [&dyn crate::database::Value; 8] = [
         &new.name,
         &new.path,
         &new.namespace.id,

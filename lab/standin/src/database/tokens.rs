@@ -4,7 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
+
+use super::Client;
 
 use super::Error;
 

@@ -1,6 +1,8 @@
 //! Users: finding, making and blocking them.
 
-use tokio_postgres::{Client, GenericClient, Row};
+use tokio_postgres::Row;
+
+use super::{Client, GenericClient};
 
 use super::Error;
 
@@ -86,7 +88,7 @@ pub async fn create(client: &mut Client, new: &New<'_>) -> Result<Result<User, &
     }
     let sql = "INSERT INTO users (username, name, email, admin, encrypted_password)
                VALUES ($1, $2, $3, $4, $5) RETURNING id";
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+    let values: [&dyn crate::database::Value; 5] =
         [&new.username, &new.name, &new.email, &new.admin, &new.encrypted_password];
     let id = transaction.query_one(sql, &values).await?.get(0);
     super::give_users_namespaces(&transaction).await?;

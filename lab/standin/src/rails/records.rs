@@ -2,8 +2,9 @@
 
 use std::io::BufRead as _;
 
+use crate::database::Client;
 use serde_json::{Value, json};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use crate::config::Config;
 use crate::database::{self, tokens};

@@ -8,7 +8,7 @@ use redis::AsyncCommands as _;
 
 use crate::config::Config;
 use crate::terminal::say;
-use crate::{database, health, paths};
+use crate::{database, health, paths, redis_link};
 
 /// Collects failures while it prints.
 #[derive(Default)]
@@ -98,7 +98,7 @@ async fn sidekiq(config: &Config, findings: &mut Findings) {
 /// Processes that registered themselves and still beat.
 async fn sidekiq_processes(config: &Config) -> Result<usize, String> {
     let connection = config.redis("queues").ok_or("no Redis is configured")?;
-    let mut redis = health::redis_connection(connection).await?;
+    let mut redis = redis_link::open(connection).await?;
     let explain = |error: redis::RedisError| error.to_string();
     let known: Vec<String> = redis.smembers("processes").await.map_err(explain)?;
     let mut alive = 0;

@@ -2,7 +2,7 @@
 //! reports; like the package's, it ends with 0 either way.
 //! <https://docs.gitlab.com/administration/raketasks/check/#verify-database-values-can-be-decrypted-using-the-current-secrets>
 
-use tokio_postgres::Client;
+use crate::database::Client;
 
 use crate::config::Config;
 use crate::terminal::say;

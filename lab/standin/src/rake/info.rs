@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::config::{self, Config};
 use crate::terminal::say;
-use crate::{database, health, paths};
+use crate::{database, health, paths, redis_link};
 
 /// Prints everything.
 pub async fn run(config: &Config) -> Result<u8, String> {
@@ -117,7 +117,7 @@ fn first_version(text: &str) -> String {
 
 async fn redis(config: &Config) -> String {
     let ask = async || -> Option<String> {
-        let mut redis = health::redis_connection(config.redis("shared_state")?).await.ok()?;
+        let mut redis = redis_link::open(config.redis("shared_state")?).await.ok()?;
         let info: String = redis::cmd("INFO").arg("server").query_async(&mut redis).await.ok()?;
         let found = info.lines().find_map(|line| line.strip_prefix("redis_version:"))?;
         Some(found.trim().to_owned())

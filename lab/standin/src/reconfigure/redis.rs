@@ -48,7 +48,11 @@ pub fn configuration(redis: &Redis) -> String {
 /// Starts the server and waits for its answer.
 pub fn start(site: &Site) -> Result<(), Error> {
     runit::settle(Service::Redis)?;
-    let own = Connection { url: format!("unix:{HOME}/redis.socket"), password: site.redis.password.clone() };
+    let own = Connection {
+        url: format!("unix:{HOME}/redis.socket"),
+        password: site.redis.password.clone(),
+        ..Connection::default()
+    };
     runit::wait(Service::Redis, || crate::health::blocking(crate::health::redis(&own)))
 }
 

@@ -7,12 +7,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::redis_clients::{self, Connection};
 use super::{Error, ExternalUrl};
 use crate::settings::Settings;
-
-/// The roles that Redis plays for Rails, each of which may have an instance of its own.
-pub const REDIS_ROLES: [&str; 7] =
-    ["cache", "queues", "shared_state", "trace_chunks", "rate_limiting", "sessions", "repository_cache"];
 
 /// Everything that the Rails family (puma, sidekiq, rake) reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,15 +89,6 @@ pub struct Secrets {
     pub db_key_base: String,
 }
 
-/// A connection to Redis.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Connection {
-    /// `unix:PATH` or `redis://HOST:PORT`.
-    pub url: String,
-    /// Password, where the URL holds none.
-    pub password: Option<String>,
-}
-
 impl Rails {
     /// The Rails that the settings describe.
     pub fn from_settings(settings: &Settings, url: &ExternalUrl) -> Result<Self, Error> {
@@ -110,7 +98,7 @@ impl Rails {
             application: application(settings, url)?,
             database: database(settings)?,
             secrets: Secrets { db_key_base: rails("db_key_base").unwrap_or_default() },
-            redis: redis(settings)?,
+            redis: redis_clients::connections(settings)?,
             auto_migrate: settings.flag(&["gitlab_rails", "auto_migrate"]).unwrap_or(true),
             store_initial_root_password: settings
                 .flag(&["gitlab_rails", "store_initial_root_password"])
@@ -210,33 +198,6 @@ fn database(settings: &Settings) -> Result<Database, Error> {
         password: rails("db_password"),
         name: rails("db_database").unwrap_or_else(|| "gitlabhq_production".to_owned()),
     })
-}
-
-fn redis(settings: &Settings) -> Result<BTreeMap<String, Connection>, Error> {
-    let rails = |key: &str| settings.text(&["gitlab_rails", key]);
-    let password = rails("redis_password").or_else(|| settings.text(&["redis", "password"]));
-    let main = if let Some(host) = rails("redis_host") {
-        format!("redis://{host}:{}", rails("redis_port").unwrap_or_else(|| "6379".to_owned()))
-    } else {
-        let socket = rails("redis_socket");
-        format!("unix:{}", socket.unwrap_or_else(|| "/var/opt/gitlab/redis/redis.socket".to_owned()))
-    };
-    if settings.flag(&["gitlab_rails", "redis_ssl"]) == Some(true) {
-        return Err(Error::NotStoodIn("gitlab_rails['redis_ssl']".to_owned()));
-    }
-    let mut connections = BTreeMap::from([("resque".to_owned(), Connection { url: main, password })]);
-    for role in REDIS_ROLES {
-        if settings.at(&["gitlab_rails", &format!("redis_{role}_sentinels")]).is_some() {
-            return Err(Error::NotStoodIn(format!("gitlab_rails['redis_{role}_sentinels']")));
-        }
-        let Some(url) = rails(&format!("redis_{role}_instance")) else { continue };
-        if !url.starts_with("redis://") && !url.starts_with("unix:") {
-            return Err(Error::NotStoodIn(format!("gitlab_rails['redis_{role}_instance'] over TLS")));
-        }
-        let password = rails(&format!("redis_{role}_password"));
-        connections.insert(role.to_owned(), Connection { url, password });
-    }
-    Ok(connections)
 }
 
 #[cfg(test)]

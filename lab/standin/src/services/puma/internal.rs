@@ -18,7 +18,7 @@ use super::permission::{self, Action, Denied, Who};
 use crate::config::Config;
 use crate::database::{self, Pool};
 use crate::internal_api::HEADER;
-use crate::{health, jobs, token};
+use crate::{health, jobs, redis_link, token};
 
 /// For how long a push in the making counts as one, in seconds.
 const COUNTED_FOR: i64 = 600;
@@ -102,7 +102,7 @@ fn id(value: &Value) -> Option<i64> {
 }
 
 impl Asker {
-    async fn find(&self, client: &tokio_postgres::Client) -> Result<Result<Who, Denied>, database::Error> {
+    async fn find(&self, client: &database::Client) -> Result<Result<Who, Denied>, database::Error> {
         if let Some(key) = self.key_id.as_ref().and_then(id) {
             permission::by_key(client, key).await
         } else if let Some(user) = self.user_id.as_ref().and_then(id) {
@@ -222,7 +222,7 @@ impl Push {
 }
 
 async fn redis(config: &Config) -> Result<redis::aio::MultiplexedConnection, String> {
-    health::redis_connection(config.redis("shared_state").ok_or("no Redis is configured")?).await
+    redis_link::open(config.redis("shared_state").ok_or("no Redis is configured")?).await
 }
 
 async fn pre_receive(State(internal): State<Internal>, Json(push): Json<Push>) -> Result<Response, Failed> {

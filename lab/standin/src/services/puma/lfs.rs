@@ -4,6 +4,7 @@
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::database::Client;
 use axum::Json;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -12,7 +13,6 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio_postgres::Client;
 
 use super::git_access::{Git, WORKHORSE_TYPE, authorize, from_workhorse, json_refusal};
 use super::permission::Action;

@@ -1,8 +1,8 @@
 //! Who may fetch from and push to a project, whichever way they came: with a token over HTTP, with a key over SSH.
 //! The words are those that git's user reads.
 
+use crate::database::Client;
 use axum::http::StatusCode;
-use tokio_postgres::Client;
 
 use crate::config::Config;
 use crate::database::access::{self, DEVELOPER, INTERNAL, REPORTER};

@@ -25,7 +25,7 @@ use self::workers::{Work, perform};
 use super::{Error, listen};
 use crate::config::Config;
 use crate::database::Pool;
-use crate::health;
+use crate::redis_link;
 
 const QUEUES: [&str; 2] = ["queue:default", "queue:mailers"];
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -89,7 +89,7 @@ fn health_router(ready: Arc<AtomicBool>) -> Router {
 
 async fn connect(config: &Config) -> Result<MultiplexedConnection, String> {
     let connection = config.redis("queues").ok_or("no Redis is configured")?;
-    health::redis_connection(connection).await
+    redis_link::open(connection).await
 }
 
 /// Beats, so that who looks at the set of processes finds this one; what dies disappears from it.

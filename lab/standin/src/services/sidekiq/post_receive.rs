@@ -1,8 +1,8 @@
 //! `PostReceive`: what follows from a push: the default branch of a project that had none, and merge requests
 //! whose branches moved.
 
+use crate::database::Client;
 use serde_json::{Value, json};
-use tokio_postgres::Client;
 
 use super::workers::Work;
 use crate::database::projects::{self, Project};

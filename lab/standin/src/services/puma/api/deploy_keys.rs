@@ -115,8 +115,7 @@ async fn create(
                   ON CONFLICT (fingerprint_sha256) DO UPDATE SET fingerprint_sha256 = excluded.fingerprint_sha256
                   RETURNING id, type";
     let key = key.trim();
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-        [&user.user_id, &title, &key, &fingerprint, &expires_at];
+    let values: [&dyn crate::database::Value; 5] = [&user.user_id, &title, &key, &fingerprint, &expires_at];
     let row = transaction.query_one(insert, &values).await.map_err(unreadable_date)?;
     let number: i64 = row.get("id");
     let join = "INSERT INTO deploy_keys_projects (deploy_key_id, project_id, can_push) VALUES ($1, $2, $3)

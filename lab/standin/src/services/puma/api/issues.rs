@@ -1,12 +1,13 @@
 //! Issues (docs: api/issues).
 
+use crate::database::Client;
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::auth::Caller;
 use super::page::Page;
@@ -125,7 +126,7 @@ async fn create(
                                 RETURNING last_issue_iid)
                INSERT INTO issues (project_id, iid, title, description, author_id, confidential, labels)
                SELECT $1, last_issue_iid, $2, $3, $4, $5, $6 FROM counted RETURNING iid";
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+    let values: [&dyn crate::database::Value; 6] =
         [&project.id, &title, &description, &user.user_id, &confidential, &labels];
     let iid = client.query_one(sql, &values).await?.get(0);
     Ok((StatusCode::CREATED, Json(one(&api, &client, &project, iid).await?)).into_response())
@@ -160,7 +161,7 @@ async fn update(
                       state = coalesce($7, state), updated_at = now(),
                       closed_at = CASE $7 WHEN 'closed' THEN now() WHEN 'opened' THEN NULL ELSE closed_at END
                WHERE project_id = $1 AND iid = $2";
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+    let values: [&dyn crate::database::Value; 7] =
         [&project.id, &iid, &title, &description, &confidential, &labels, &state];
     client.execute(sql, &values).await?;
     one(&api, &client, &project, iid).await.map(Json)

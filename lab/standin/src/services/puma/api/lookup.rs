@@ -1,7 +1,7 @@
 //! From the id in a request's path to the thing, for whom may know of it. Who may not learns the same as if it
 //! weren't there.
 
-use tokio_postgres::Client;
+use crate::database::Client;
 
 use super::Failure;
 use super::auth::Caller;

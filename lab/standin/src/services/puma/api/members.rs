@@ -1,12 +1,13 @@
 //! Members of groups and projects (docs: `api/group_members`, `api/project_members`).
 
+use crate::database::Client;
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::auth::Caller;
 use super::page::Page;

@@ -98,7 +98,7 @@ async fn record(
     let package: i64 = transaction.query_one(package, &[&project.id, &name, &version]).await?.get(0);
     let insert = "INSERT INTO packages_package_files (package_id, file_name, size, file_sha256, file)
                   VALUES ($1, $2, $3, $4, $5) RETURNING id";
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+    let values: [&dyn crate::database::Value; 5] =
         [&package, &file, &received.size, &received.sha256, &stored];
     let number: i64 = transaction.query_one(insert, &values).await?.get(0);
     transaction.commit().await?;

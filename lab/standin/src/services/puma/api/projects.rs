@@ -1,12 +1,12 @@
 //! Projects (docs: api/projects).
 
+use crate::database::Client;
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio_postgres::Client;
 
 use super::auth::{Caller, User};
 use super::page::Page;

@@ -67,7 +67,7 @@ async fn create(
                VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
     let path = path.display().to_string();
     let client = api.pool.take().await?;
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+    let values: [&dyn crate::database::Value; 7] =
         [&project.id, &user.user_id, &secret, &filename, &received.size, &received.sha256, &path];
     let upload: i64 = client.query_one(sql, &values).await?.get(0);
     let url = format!("/uploads/{secret}/{filename}");
