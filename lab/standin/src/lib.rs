@@ -15,6 +15,7 @@ mod hook;
 mod internal_api;
 mod jobs;
 mod manifest;
+mod objects;
 mod paths;
 mod rails;
 mod rake;

@@ -4,6 +4,7 @@
 mod accounts;
 mod address;
 mod gitaly;
+mod objects;
 mod rails;
 mod redis_clients;
 mod roles;
@@ -15,6 +16,7 @@ mod web;
 pub use accounts::{Account, Accounts};
 pub use address::ExternalUrl;
 pub use gitaly::Gitaly;
+pub use objects::{ObjectStore, Place};
 pub use rails::{Application, Database, Rails, Secrets, StorageAddress};
 pub use redis_clients::{Connection, REDIS_ROLES, Sentinel};
 pub use roles::{Roles, enabled};

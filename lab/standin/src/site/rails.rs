@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::redis_clients::{self, Connection};
-use super::{Error, ExternalUrl};
+use super::{Error, ExternalUrl, ObjectStore};
 use crate::settings::Settings;
 
 /// Everything that the Rails family (puma, sidekiq, rake) reads.
@@ -55,6 +55,8 @@ pub struct Application {
     pub sidekiq_health: Option<String>,
     /// How many jobs Sidekiq runs at a time.
     pub sidekiq_concurrency: u64,
+    /// Where objects lie; none where all is on the local disk.
+    pub object_store: Option<ObjectStore>,
 }
 
 /// Where a storage is reached.
@@ -131,6 +133,7 @@ fn application(settings: &Settings, url: &ExternalUrl) -> Result<Application, Er
         puma_listen: format!("{puma}:{port}"),
         sidekiq_health: health.then(|| format!("{health_host}:{health_port}")),
         sidekiq_concurrency: settings.number(&["sidekiq", "concurrency"]).unwrap_or(20),
+        object_store: ObjectStore::from_settings(settings)?,
     })
 }
 

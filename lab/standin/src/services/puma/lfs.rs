@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::database::Client;
 use axum::Json;
 use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -18,6 +18,7 @@ use super::git_access::{Git, WORKHORSE_TYPE, authorize, from_workhorse, json_ref
 use super::permission::Action;
 use crate::database::Error;
 use crate::database::projects::Project;
+use crate::objects::Objects;
 use crate::paths;
 use crate::services::git_path::{Endpoint, is_oid};
 
@@ -139,11 +140,43 @@ async fn download(git: &Git, path: &str, oid: &str, headers: &HeaderMap) -> Resu
     };
     let client = git.pool.take().await?;
     match here(&client, &project, oid).await? {
-        Some(file) => {
+        Some(file) if file.starts_with('/') => {
             let headers = [("content-type", "application/octet-stream"), (SENDFILE_HEADER, &file)];
             Ok(headers.into_response())
         }
+        Some(key) => Ok(from_bucket(git, &key).await),
         None => Ok(failure(StatusCode::NOT_FOUND, "404 Not Found")),
+    }
+}
+
+fn objects(git: &Git) -> Option<Objects> {
+    Objects::of(git.config.application.object_store.as_ref(), "lfs")
+}
+
+/// An object out of the object storage, or the way to it.
+async fn from_bucket(git: &Git, key: &str) -> Response {
+    let failed = |reason: String| {
+        crate::terminal::complain(format!("lfs: {reason}"));
+        failure(StatusCode::INTERNAL_SERVER_ERROR, "500 Internal Server Error")
+    };
+    let Some(objects) = objects(git) else {
+        return failed(format!("{key} is on an object storage that isn't configured"));
+    };
+    if !objects.proxied() {
+        return (StatusCode::FOUND, [(LOCATION, objects.address(key))]).into_response();
+    }
+    match objects.get(key).await {
+        Ok(Some(found)) => {
+            let length = found.headers().get(CONTENT_LENGTH).cloned();
+            let mut response = Body::new(found.into_body()).into_response();
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            if let Some(length) = length {
+                response.headers_mut().insert(CONTENT_LENGTH, length);
+            }
+            response
+        }
+        Ok(None) => failure(StatusCode::NOT_FOUND, "404 Not Found"),
+        Err(error) => failed(error.to_string()),
     }
 }
 
@@ -177,12 +210,24 @@ async fn upload(
     let Some(written) = written.map(Path::new).filter(|file| file.parent() == Some(&incoming())) else {
         return Ok(failure(StatusCode::BAD_REQUEST, "Workhorse doesn't say where it put the object"));
     };
-    let place = place(&object.oid);
-    if let Err(error) = keep(written, &place) {
-        return Ok(refuse(error));
+    let kept = match objects(git) {
+        // Workhorse removes what it wrote.
+        Some(objects) => {
+            let key = name(&object.oid);
+            objects.put(&key, written).await.map(|()| key).map_err(std::io::Error::other)
+        }
+        None => {
+            let place = root().join(name(&object.oid));
+            keep(written, &place).map(|()| place.display().to_string())
+        }
+    };
+    match kept {
+        Ok(location) => {
+            note(git, &project, object, &location).await?;
+            Ok(StatusCode::OK.into_response())
+        }
+        Err(error) => Ok(refuse(error)),
     }
-    note(git, &project, object, &place).await?;
-    Ok(StatusCode::OK.into_response())
 }
 
 fn root() -> PathBuf {
@@ -194,8 +239,8 @@ fn incoming() -> PathBuf {
 }
 
 /// Where an object lies: the first four letters of its hash are two folders.
-fn place(oid: &str) -> PathBuf {
-    root().join(&oid[..2]).join(&oid[2..4]).join(&oid[4..])
+fn name(oid: &str) -> String {
+    format!("{}/{}/{}", &oid[..2], &oid[2..4], &oid[4..])
 }
 
 fn make(folder: &Path) -> std::io::Result<()> {
@@ -207,7 +252,7 @@ fn keep(written: &Path, place: &Path) -> std::io::Result<()> {
     std::fs::rename(written, place)
 }
 
-async fn note(git: &Git, project: &Project, object: &Object, place: &Path) -> Result<(), Error> {
+async fn note(git: &Git, project: &Project, object: &Object, location: &str) -> Result<(), Error> {
     let client = git.pool.take().await?;
     let sql = "WITH known AS (
                  INSERT INTO lfs_objects (oid, size, file) VALUES ($1, $2, $3)
@@ -215,7 +260,7 @@ async fn note(git: &Git, project: &Project, object: &Object, place: &Path) -> Re
                INSERT INTO lfs_objects_projects (lfs_object_id, project_id) SELECT id, $4 FROM known
                ON CONFLICT DO NOTHING";
     let size = i64::try_from(object.size).unwrap_or(i64::MAX);
-    client.execute(sql, &[&object.oid, &size, &place.display().to_string(), &project.id]).await?;
+    client.execute(sql, &[&object.oid, &size, &location, &project.id]).await?;
     Ok(())
 }
 
@@ -248,7 +293,6 @@ mod tests {
 
     #[test]
     fn an_object_lies_under_its_hash() {
-        let wanted = format!("{}/lfs-objects/43/55/{}", paths::SHARED, &OID[4..]);
-        assert_eq!(place(OID), Path::new(&wanted));
+        assert_eq!(name(OID), format!("43/55/{}", &OID[4..]));
     }
 }

@@ -41,11 +41,34 @@ async fn remove(work: &Work, project: &Project) -> Result<(), String> {
     for room in [paths::UPLOADS, paths::PACKAGES] {
         gone(&PathBuf::from(room).join(&project.disk_path)).await?;
     }
+    objects_gone(work, project).await?;
     let mut client = work.pool.take().await.map_err(failed)?;
     let keys = projects::remove(&mut client, project.id).await.map_err(failed)?;
     for key in keys {
         let arguments = serde_json::json!(["remove_key", format!("key-{key}")]);
         jobs::enqueue(&work.config, "AuthorizedKeysWorker", arguments).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Removes what a project has on the object storage: the rows say what, this node's own settings say how.
+async fn objects_gone(work: &Work, project: &Project) -> Result<(), String> {
+    let uploads = "SELECT path FROM uploads WHERE project_id = $1 AND path NOT LIKE '/%'";
+    let packages =
+        "SELECT f.file FROM packages_package_files f JOIN packages_packages p ON p.id = f.package_id
+                    WHERE p.project_id = $1 AND f.file NOT LIKE '/%'";
+    for (kind, sql) in [("uploads", uploads), ("packages", packages)] {
+        let client = work.pool.take().await.map_err(failed)?;
+        let keys: Vec<String> =
+            client.query(sql, &[&project.id]).await.map_err(failed)?.iter().map(|row| row.get(0)).collect();
+        drop(client);
+        if keys.is_empty() {
+            continue;
+        }
+        let objects = work.objects(kind)?;
+        for key in keys {
+            objects.delete(&key).await.map_err(failed)?;
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::{authorized_keys, destroy, merge_requests, post_receive};
 use crate::config::Config;
 use crate::database::Pool;
 use crate::database::projects::Project;
+use crate::objects::Objects;
 use crate::repositories::Repositories;
 
 /// What a worker has at hand.
@@ -27,6 +28,12 @@ impl Work {
         let found = self.config.application.storages.get_key_value(name);
         let (name, storage) = found.ok_or_else(|| format!("no Gitaly is configured for storage `{name}`"))?;
         Ok(Repositories::of(name, storage))
+    }
+
+    /// The objects of a kind, by this node's own settings.
+    pub fn objects(&self, kind: &str) -> Result<Objects, String> {
+        Objects::of(self.config.application.object_store.as_ref(), kind)
+            .ok_or_else(|| format!("Fog::Errors::Error: no object storage is configured for {kind}"))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Generic packages (docs: `user/packages/generic_packages`).
 
-use std::path::PathBuf;
-
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -12,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::auth::Caller;
-use super::stored::{self, Incoming, Received};
+use super::stored::{Received, Room};
 use super::{Api, Failure, lookup};
 use crate::database::access::DEVELOPER;
 use crate::database::projects::Project;
@@ -24,6 +22,10 @@ type Named = Path<(String, String, String, String)>;
 pub fn routes() -> Router<Api> {
     let path = "/projects/{id}/packages/generic/{name}/{version}/{*file}";
     Router::new().route(path, get(download).put(publish))
+}
+
+fn room(api: &Api) -> Room {
+    Room::of(&api.config, "packages", paths::PACKAGES)
 }
 
 /// Refuses what the documentation calls invalid.
@@ -59,14 +61,12 @@ async fn publish(
     caller.known()?;
     check(&name, &version, &file)?;
     let project = lookup::project(&*api.pool.take().await?, &caller, &id, DEVELOPER).await?;
-    let directory = PathBuf::from(paths::PACKAGES).join(&project.disk_path);
-    // The file's own name is in the database; on disk it has one that nobody chose.
-    let place = directory.join(crate::hex(&rand::random::<[u8; 16]>()));
-    let mut incoming = Incoming::at(place.clone()).await?;
+    // The file's own name is in the database; where it lies it has one that nobody chose.
+    let place = format!("{}/{}", project.disk_path, crate::hex(&rand::random::<[u8; 16]>()));
+    let mut incoming = room(&api).begin(&place).await?;
     incoming.fill(body).await?;
     let received = incoming.keep().await?;
-    let stored = place.display().to_string();
-    let (package, number) = record(&api, &project, &name, &version, &file, &received, &stored).await?;
+    let (package, number) = record(&api, &project, &name, &version, &file, &received).await?;
     let answer = if wish.select.as_deref() == Some("package_file") {
         json!({
             "id": number,
@@ -88,7 +88,6 @@ async fn record(
     version: &str,
     file: &str,
     received: &Received,
-    stored: &str,
 ) -> Result<(i64, i64), Failure> {
     let mut client = api.pool.take().await?;
     let transaction = client.transaction().await?;
@@ -99,7 +98,7 @@ async fn record(
     let insert = "INSERT INTO packages_package_files (package_id, file_name, size, file_sha256, file)
                   VALUES ($1, $2, $3, $4, $5) RETURNING id";
     let values: [&dyn crate::database::Value; 5] =
-        [&package, &file, &received.size, &received.sha256, &stored];
+        [&package, &file, &received.size, &received.sha256, &received.location];
     let number: i64 = transaction.query_one(insert, &values).await?.get(0);
     transaction.commit().await?;
     Ok((package, number))
@@ -119,7 +118,7 @@ async fn download(
                ORDER BY f.id DESC LIMIT 1";
     let row = client.query_opt(sql, &[&project.id, &name, &version, &file]).await?;
     let stored: String = row.ok_or_else(|| Failure::not_found("Package"))?.get(0);
-    stored::send(&PathBuf::from(stored), file.rsplit('/').next().unwrap_or_default()).await
+    room(&api).send(&stored, file.rsplit('/').next().unwrap_or_default()).await
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! Files that come in and go out: written beside their place and renamed into it, so that a cut connection
-//! leaves nothing behind.
+//! Files that come in and go out: written beside their place and renamed into it, or put into a bucket when they
+//! are whole, so that a cut connection leaves nothing behind.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
@@ -14,6 +15,59 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_util::io::ReaderStream;
 
 use super::Failure;
+use crate::config::Config;
+use crate::objects::Objects;
+
+/// Where the files of a kind are kept: a directory, or a bucket.
+pub struct Room {
+    directory: &'static str,
+    objects: Option<Objects>,
+}
+
+impl Room {
+    /// The room of a kind, which has the directory where it has no bucket.
+    #[must_use]
+    pub fn of(config: &Config, kind: &str, directory: &'static str) -> Self {
+        Self { directory, objects: Objects::of(config.application.object_store.as_ref(), kind) }
+    }
+
+    /// Begins a file of that name.
+    pub async fn begin(&self, name: &str) -> Result<Incoming, Failure> {
+        match &self.objects {
+            None => Incoming::at(Path::new(self.directory).join(name)).await,
+            Some(objects) => {
+                let waiting = format!("tmp/{}", crate::hex(&rand::random::<[u8; 16]>()));
+                let mut incoming = Incoming::at(Path::new(self.directory).join(waiting)).await?;
+                incoming.bucket = Some((objects.clone(), name.to_owned()));
+                Ok(incoming)
+            }
+        }
+    }
+
+    /// A file as an answer, to be saved under its name.
+    pub async fn send(&self, location: &str, name: &str) -> Result<Response, Failure> {
+        if location.starts_with('/') {
+            return send(Path::new(location), name).await;
+        }
+        let Some(objects) = &self.objects else {
+            return Err(Failure::internal(format!(
+                "{location} is on an object storage that isn't configured"
+            )));
+        };
+        if !objects.proxied() {
+            return Ok((StatusCode::FOUND, [(LOCATION, objects.address(location))]).into_response());
+        }
+        let found = objects.get(location).await.map_err(|error| Failure::internal(error.to_string()))?;
+        let found = found.ok_or_else(|| Failure::not_found("File"))?;
+        let length = found.headers().get(CONTENT_LENGTH).cloned();
+        let mut response = Body::new(found.into_body()).into_response();
+        to_be_saved(response.headers_mut(), name);
+        if let Some(length) = length {
+            response.headers_mut().insert(CONTENT_LENGTH, length);
+        }
+        Ok(response)
+    }
+}
 
 /// A file that came in.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +76,8 @@ pub struct Received {
     pub size: i64,
     /// SHA-256 of the content, in hexadecimal digits.
     pub sha256: String,
+    /// Where it is: a path on this node, or a key in its bucket, which begins with no slash.
+    pub location: String,
 }
 
 /// A file that is coming in.
@@ -32,6 +88,7 @@ pub struct Incoming {
     hash: Sha256,
     size: i64,
     kept: bool,
+    bucket: Option<(Objects, String)>,
 }
 
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
@@ -46,7 +103,7 @@ impl Incoming {
         fs::create_dir_all(directory).await.map_err(failed(directory))?;
         let part = directory.join(format!(".part-{}", crate::hex(&rand::random::<[u8; 8]>())));
         let file = File::create(&part).await.map_err(failed(&part))?;
-        Ok(Self { place, part, file, hash: Sha256::new(), size: 0, kept: false })
+        Ok(Self { place, part, file, hash: Sha256::new(), size: 0, kept: false, bucket: None })
     }
 
     /// Adds to it.
@@ -72,9 +129,20 @@ impl Incoming {
     /// Puts it in its place.
     pub async fn keep(mut self) -> Result<Received, Failure> {
         self.file.sync_all().await.map_err(failed(&self.part))?;
-        fs::rename(&self.part, &self.place).await.map_err(failed(&self.place))?;
-        self.kept = true;
-        Ok(Received { size: self.size, sha256: crate::hex(&self.hash.clone().finalize()) })
+        let location = match &self.bucket {
+            // The part is removed when this ends, whatever the object storage says.
+            Some((objects, key)) => {
+                let put = objects.put(key, &self.part).await;
+                put.map_err(|error| Failure::internal(error.to_string()))?;
+                key.clone()
+            }
+            None => {
+                fs::rename(&self.part, &self.place).await.map_err(failed(&self.place))?;
+                self.kept = true;
+                self.place.display().to_string()
+            }
+        };
+        Ok(Received { size: self.size, sha256: crate::hex(&self.hash.clone().finalize()), location })
     }
 }
 
@@ -86,8 +154,7 @@ impl Drop for Incoming {
     }
 }
 
-/// A file as an answer, to be saved under its name.
-pub async fn send(path: &Path, name: &str) -> Result<Response, Failure> {
+async fn send(path: &Path, name: &str) -> Result<Response, Failure> {
     let file = match File::open(path).await {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(Failure::not_found("File")),
@@ -95,14 +162,17 @@ pub async fn send(path: &Path, name: &str) -> Result<Response, Failure> {
     };
     let size = file.metadata().await.map_err(failed(path))?.len();
     let mut response = Body::from_stream(ReaderStream::new(file)).into_response();
-    let headers = response.headers_mut();
+    to_be_saved(response.headers_mut(), name);
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size));
+    Ok(response)
+}
+
+fn to_be_saved(headers: &mut HeaderMap, name: &str) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
     let plain: String = name.chars().filter(|char| char.is_ascii_graphic() && *char != '"').collect();
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{plain}\"")) {
         headers.insert(CONTENT_DISPOSITION, value);
     }
-    Ok(response)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Uploads for Markdown (docs: `api/project_markdown_uploads`).
 
-use std::path::PathBuf;
-
 use axum::extract::{DefaultBodyLimit, Multipart, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -10,7 +8,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use super::auth::Caller;
-use super::stored::{self, Incoming};
+use super::stored::Room;
 use super::{Api, Failure, lookup};
 use crate::database::access::GUEST;
 use crate::database::projects::Project;
@@ -22,8 +20,12 @@ pub fn routes() -> Router<Api> {
         .route("/projects/{id}/uploads/{secret}/{filename}", get(download))
 }
 
-fn place(project: &Project, secret: &str, filename: &str) -> PathBuf {
-    PathBuf::from(paths::UPLOADS).join(&project.disk_path).join(secret).join(filename)
+fn place(project: &Project, secret: &str, filename: &str) -> String {
+    format!("{}/{secret}/{filename}", project.disk_path)
+}
+
+fn room(api: &Api) -> Room {
+    Room::of(&api.config, "uploads", paths::UPLOADS)
 }
 
 /// A name without directories, in letters that need no quoting in a URL.
@@ -57,18 +59,23 @@ async fn create(
     let filename =
         field.file_name().and_then(plain).ok_or_else(|| Failure::bad_parameter("file is invalid"))?;
     let secret = crate::hex(&rand::random::<[u8; 16]>());
-    let path = place(&project, &secret, &filename);
-    let mut incoming = Incoming::at(path.clone()).await?;
+    let mut incoming = room(&api).begin(&place(&project, &secret, &filename)).await?;
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
         incoming.write(&chunk).await?;
     }
     let received = incoming.keep().await?;
     let sql = "INSERT INTO uploads (project_id, uploader_id, secret, filename, size, checksum, path)
                VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
-    let path = path.display().to_string();
     let client = api.pool.take().await?;
-    let values: [&dyn crate::database::Value; 7] =
-        [&project.id, &user.user_id, &secret, &filename, &received.size, &received.sha256, &path];
+    let values: [&dyn crate::database::Value; 7] = [
+        &project.id,
+        &user.user_id,
+        &secret,
+        &filename,
+        &received.size,
+        &received.sha256,
+        &received.location,
+    ];
     let upload: i64 = client.query_one(sql, &values).await?.get(0);
     let url = format!("/uploads/{secret}/{filename}");
     let name = filename.rsplit_once('.').map_or(filename.as_str(), |(stem, _)| stem);
@@ -95,7 +102,7 @@ async fn download(
     let sql = "SELECT path FROM uploads WHERE project_id = $1 AND secret = $2 AND filename = $3";
     let row = client.query_opt(sql, &[&project.id, &secret, &filename]).await?;
     let path: String = row.ok_or_else(|| Failure::not_found("Upload"))?.get(0);
-    stored::send(&PathBuf::from(path), &filename).await
+    room(&api).send(&path, &filename).await
 }
 
 #[cfg(test)]
