@@ -117,8 +117,12 @@ fn load<T: DeserializeOwned>(name: &str) -> Result<T, Error> {
 
 /// Gitaly's config.toml.
 pub fn gitaly() -> Result<Gitaly, Error> {
-    let path = Path::new(paths::DATA).join("gitaly/config.toml");
-    toml::from_str(&text(&path)?)
+    gitaly_at(&Path::new(paths::DATA).join("gitaly/config.toml"))
+}
+
+/// A Gitaly's configuration that lies there.
+pub fn gitaly_at(path: &Path) -> Result<Gitaly, Error> {
+    toml::from_str(&text(path)?)
         .map_err(|reason| Error::Content { path: path.display().to_string(), reason: reason.to_string() })
 }
 

@@ -5,6 +5,7 @@
 //! is told goes through its standard input, since the signature would let anyone sign who sees the arguments.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -99,6 +100,9 @@ fn request(url: &str, endpoint: &str, signature: &str, body: Option<&Value>) -> 
         }
         None => url.to_owned(),
     };
+    if Path::new(paths::TRUSTED_BUNDLE).exists() {
+        lines.push(format!("cacert = {}", quoted(paths::TRUSTED_BUNDLE)));
+    }
     lines.push(format!(
         "url = {}",
         quoted(&format!("{}/api/v4/internal{endpoint}", base.trim_end_matches('/')))

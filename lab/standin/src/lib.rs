@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod database;
 mod frames;
+mod gitaly_check;
 mod health;
 mod hook;
 mod internal_api;
@@ -44,6 +45,8 @@ pub fn run(program: &str, arguments: &[String]) -> u8 {
         ("gitlab-rake", arguments) => rake::run(arguments),
         ("gitlab-shell", arguments) => shell::run(arguments),
         ("gitlab-shell-check", _) => shell::check(),
+        ("gitlab-shell-authorized-keys-check", arguments) => shell::authorized_keys_check(arguments),
+        ("gitaly", arguments) => gitaly_check::run(arguments),
         ("pre-receive", _) => hook::pre_receive(),
         ("post-receive", _) => hook::post_receive(),
         (_, [word, rest @ ..]) if word == "rails" => rails::run(rest),

@@ -10,6 +10,10 @@ pub const SECRETS: &str = "/etc/gitlab/gitlab-secrets.json";
 pub const INITIAL_ROOT_PASSWORD: &str = "/etc/gitlab/initial_root_password";
 /// Certificates for nginx, named after the host.
 pub const SSL: &str = "/etc/gitlab/ssl";
+/// Certificates of authorities that the operator trusts.
+pub const TRUSTED_CERTS: &str = "/etc/gitlab/trusted-certs";
+/// All trusted certificates: the system's and the operator's.
+pub const TRUSTED_BUNDLE: &str = "/opt/gitlab/embedded/ssl/certs/trusted.pem";
 /// Programs of the package.
 pub const BIN: &str = "/opt/gitlab/embedded/bin";
 /// Ruby programs of the stand-in.

@@ -7,12 +7,12 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::config;
 use crate::frames::{self, Frame};
 use crate::internal_api::InternalApi;
 use crate::repositories::{Actor, Error as GitalyError, Repositories};
 use crate::site::StorageAddress;
 use crate::terminal::{complain, say};
+use crate::{config, paths};
 
 /// The programs of git that may be run.
 const COMMANDS: [&str; 3] = ["git-upload-pack", "git-receive-pack", "git-upload-archive"];
@@ -90,6 +90,56 @@ pub fn check() -> u8 {
         }
         Err(reason) => {
             say(format!("Internal API available: FAILED - {reason}"));
+            1
+        }
+    }
+}
+
+/// What a key may not do besides (docs: `administration/operations/fast_ssh_key_lookup`, and sshd's manual).
+const RESTRICTIONS: &str = "no-port-forwarding,no-X11-forwarding,no-agent-forwarding,no-pty";
+
+/// A line of an `authorized_keys` file, for a key that may start GitLab Shell and nothing else.
+#[must_use]
+pub fn authorized_key(id: i64, key: &str) -> String {
+    // A comment may hold anything; type and content say it all.
+    let key: Vec<&str> = key.split_whitespace().take(2).collect();
+    format!("command=\"{}/bin/gitlab-shell key-{id}\",{RESTRICTIONS} {}\n", paths::SHELL, key.join(" "))
+}
+
+/// `gitlab-shell-authorized-keys-check EXPECTED-USER USER KEY`: sshd's `AuthorizedKeysCommand`, by which a key is
+/// looked up in the database, so that it opens every Rails node.
+/// <https://docs.gitlab.com/administration/operations/fast_ssh_key_lookup/>
+#[must_use]
+pub fn authorized_keys_check(arguments: &[String]) -> u8 {
+    let [expected, actual, key] = arguments else {
+        complain(format!("# Invalid number of arguments: {}, 3 are expected", arguments.len()));
+        return 1;
+    };
+    if expected != actual {
+        // Somebody else's key is none of GitLab's business.
+        return 0;
+    }
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("key", key).finish();
+    match api().map(|api| api.get(&format!("/authorized_keys?{query}"))) {
+        Ok(Ok(answer)) if answer.status == 200 => {
+            let id = answer.body["id"].as_i64().unwrap_or_default();
+            say(authorized_key(id, answer.body["key"].as_str().unwrap_or_default()).trim_end());
+            0
+        }
+        Ok(Ok(answer)) if answer.status == 404 => {
+            say(format!("# No key was found for {key}"));
+            0
+        }
+        Ok(Ok(answer)) => {
+            complain(answer.reason());
+            1
+        }
+        Ok(Err(error)) => {
+            complain(error.to_string());
+            1
+        }
+        Err(reason) => {
+            complain(reason);
             1
         }
     }
@@ -206,6 +256,23 @@ mod tests {
         for other in ["ls", "git-lfs-authenticate a/b upload", "git-upload-pack", "git-shell -c x"] {
             assert_eq!(parse(other), Request::Refused, "{other}");
         }
+    }
+
+    #[test]
+    fn a_key_starts_gitlab_shell_and_nothing_else() {
+        let line = authorized_key(7, "ssh-ed25519 AAAA a comment\" with a quote");
+        assert_eq!(
+            line,
+            "command=\"/opt/gitlab/embedded/service/gitlab-shell/bin/gitlab-shell key-7\",no-port-forwarding,\
+             no-X11-forwarding,no-agent-forwarding,no-pty ssh-ed25519 AAAA\n"
+        );
+    }
+
+    #[test]
+    fn another_user_s_key_is_not_looked_up() {
+        let words = ["git", "root", "AAAA"].map(str::to_owned);
+        assert_eq!(authorized_keys_check(&words), 0);
+        assert_eq!(authorized_keys_check(&words[..2]), 1);
     }
 
     #[test]

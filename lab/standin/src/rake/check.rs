@@ -39,30 +39,64 @@ impl Findings {
     }
 }
 
+/// A part of the check, which is a task of its own, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// `gitlab:gitlab_shell:check`
+    Shell,
+    /// `gitlab:gitaly:check`
+    Gitaly,
+    /// `gitlab:sidekiq:check`
+    Sidekiq,
+    /// `gitlab:app:check`
+    App,
+}
+
+impl Section {
+    const ALL: [Self; 4] = [Self::Shell, Self::Gitaly, Self::Sidekiq, Self::App];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Shell => "GitLab Shell",
+            Self::Gitaly => "Gitaly",
+            Self::Sidekiq => "Sidekiq",
+            Self::App => "GitLab App",
+        }
+    }
+
+    async fn ask(self, config: &Config, findings: &mut Findings) {
+        match self {
+            Self::Shell => findings.line("GitLab Shell: ... GitLab Shell self-check", shell()),
+            Self::Gitaly => {
+                for (name, storage) in &config.application.storages {
+                    findings.storage(name, health::gitaly(name, storage).await);
+                }
+            }
+            Self::Sidekiq => sidekiq(config, findings).await,
+            Self::App => application(config, findings).await,
+        }
+    }
+}
+
 /// Asks everything; the exit code says whether all was well.
 pub async fn run(config: &Config) -> Result<u8, String> {
     say(format!("Checking GitLab subtasks ... ({})", paths::NOTICE));
     say("");
-    let mut findings = Findings::default();
-    say("Checking GitLab Shell ...");
-    say("");
-    findings.line("GitLab Shell: ... GitLab Shell self-check", shell());
-    finished("GitLab Shell");
-    say("Checking Gitaly ...");
-    say("");
-    for (name, storage) in &config.application.storages {
-        findings.storage(name, health::gitaly(name, storage).await);
+    let mut code = 0;
+    for section in Section::ALL {
+        code = code.max(one(config, section).await?);
     }
-    finished("Gitaly");
-    say("Checking Sidekiq ...");
-    say("");
-    sidekiq(config, &mut findings).await;
-    finished("Sidekiq");
-    say("Checking GitLab App ...");
-    say("");
-    application(config, &mut findings).await;
-    finished("GitLab App");
     say("Checking GitLab subtasks ... Finished");
+    Ok(code)
+}
+
+/// Asks one section.
+pub async fn one(config: &Config, section: Section) -> Result<u8, String> {
+    let mut findings = Findings::default();
+    say(format!("Checking {} ...", section.name()));
+    say("");
+    section.ask(config, &mut findings).await;
+    finished(section.name());
     Ok(u8::from(findings.failed))
 }
 

@@ -3,7 +3,9 @@
 mod check;
 mod doctor;
 mod info;
+mod integrity;
 mod migrations;
+mod tcp;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
@@ -20,10 +22,17 @@ enum Task {
     EnvironmentInfo,
     DoctorSecrets { verbose: bool },
     MigrationStatus,
+    Section(check::Section),
+    Integrity(integrity::Kind),
+    TcpCheck { host: String, port: u16 },
+}
+
+fn is_verbose(arguments: &[String]) -> bool {
+    arguments.iter().any(|argument| ["VERBOSE=1", "VERBOSE=true"].contains(&argument.as_str()))
 }
 
 fn parse(arguments: &[String]) -> Result<Vec<Task>, String> {
-    let verbose = arguments.iter().any(|argument| ["VERBOSE=1", "VERBOSE=true"].contains(&argument.as_str()));
+    let verbose = is_verbose(arguments);
     let variable = |text: &str| {
         text.split_once('=').is_some_and(|(name, _)| {
             !name.is_empty() && name.chars().all(|char| char.is_ascii_uppercase() || char == '_')
@@ -38,6 +47,13 @@ fn parse(arguments: &[String]) -> Result<Vec<Task>, String> {
             "gitlab:env:info" => Ok(Task::EnvironmentInfo),
             "gitlab:doctor:secrets" => Ok(Task::DoctorSecrets { verbose }),
             "db:migrate:status" => Ok(Task::MigrationStatus),
+            "gitlab:gitlab_shell:check" => Ok(Task::Section(check::Section::Shell)),
+            "gitlab:gitaly:check" => Ok(Task::Section(check::Section::Gitaly)),
+            "gitlab:sidekiq:check" => Ok(Task::Section(check::Section::Sidekiq)),
+            "gitlab:app:check" => Ok(Task::Section(check::Section::App)),
+            "gitlab:lfs:check" => Ok(Task::Integrity(integrity::Kind::Lfs)),
+            "gitlab:uploads:check" => Ok(Task::Integrity(integrity::Kind::Uploads)),
+            other if other.starts_with("gitlab:tcp_check[") => tcp::parse(other),
             other if other.starts_with('-') => Err(format!("invalid option: {other}")),
             other => Err(format!(
                 "Don't know how to build task '{other}' (See the list of available tasks with `rake --tasks`)"
@@ -58,6 +74,7 @@ pub fn run(arguments: &[String]) -> u8 {
     if nix::unistd::geteuid().is_root() {
         return as_application_user("rake", arguments, Stdio::null());
     }
+    let verbose = is_verbose(arguments);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return abort("no runtime");
     };
@@ -71,6 +88,11 @@ pub fn run(arguments: &[String]) -> u8 {
                     with_config(async |config| doctor::run(config, verbose).await).await
                 }
                 Task::MigrationStatus => with_config(migrations::run).await,
+                Task::Section(section) => with_config(async |config| check::one(config, section).await).await,
+                Task::Integrity(kind) => {
+                    with_config(async |config| integrity::run(config, kind, verbose).await).await
+                }
+                Task::TcpCheck { host, port } => tcp::run(&host, port).await,
             };
             if code != 0 {
                 return code;
@@ -175,5 +197,8 @@ mod tests {
         let unknown = parse(&words("gitlab:backup")).expect_err("unknown");
         assert!(unknown.starts_with("Don't know how to build task 'gitlab:backup'"));
         assert!(parse(&words("gitlab:check --trace")).is_err());
+        let reached = Task::TcpCheck { host: "198.18.0.1".into(), port: 5432 };
+        assert_eq!(parse(&words("gitlab:tcp_check[198.18.0.1,5432]")), Ok(vec![reached]));
+        assert_eq!(parse(&words("gitlab:gitaly:check")), Ok(vec![Task::Section(check::Section::Gitaly)]));
     }
 }

@@ -68,6 +68,14 @@ pub enum Error {
         /// Where the key belongs.
         key: String,
     },
+    /// Something that is no certificate lies among the trusted ones.
+    #[error(
+        "Not a certificate: {path}. Move it from /etc/gitlab/trusted-certs to another place and reconfigure again"
+    )]
+    Certificate {
+        /// The file.
+        path: String,
+    },
     /// The data directory belongs to another PostgreSQL.
     #[error(
         "`{directory}` was made by PostgreSQL {found}, this package runs PostgreSQL {wanted}: upgrade the data directory before the package"

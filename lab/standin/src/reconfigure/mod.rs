@@ -2,6 +2,7 @@
 //! before gitlab.rb is accepted; a step that fails stops the rest; a second run changes nothing.
 
 mod accounts;
+mod certificates;
 mod converge;
 mod error;
 mod gitaly;
@@ -90,6 +91,7 @@ fn converge_node(site: &Site, settings: &Settings) -> Result<(), Error> {
     for path in [paths::DATA, paths::LOG, paths::SV, paths::SERVICE, paths::INIT] {
         converge::directory(path, Owner::ROOT, 0o755)?;
     }
+    certificates::prepare()?;
     nginx_allowed(site)?;
     write_configuration(site, settings)?;
     for service in Service::ALL.into_iter().filter(|service| !site.runs(*service)) {

@@ -7,13 +7,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::workers::Work;
-use crate::config;
-use crate::paths;
+use crate::{config, shell};
 
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-/// What a key may not do besides (docs: `administration/operations/fast_ssh_key_lookup`, and sshd's manual).
-const RESTRICTIONS: &str = "no-port-forwarding,no-X11-forwarding,no-agent-forwarding,no-pty";
 
 /// Writes the whole file: a key that was missed before is in it then, and one that is gone is not.
 pub async fn perform(work: &Work) -> Result<(), String> {
@@ -21,19 +17,13 @@ pub async fn perform(work: &Work) -> Result<(), String> {
     // Two jobs at a time must not put an older list over a newer one.
     let _turn = TURN.lock().await;
     let rows = client.query("SELECT id, key FROM keys ORDER BY id", &[]).await.map_err(failed)?;
-    let lines: String = rows.iter().map(|row| line(row.get("id"), row.get("key"))).collect();
-    let shell = config::shell().map_err(failed)?;
-    write(Path::new(&shell.auth_file), &lines).map_err(failed)
+    let lines: String = rows.iter().map(|row| shell::authorized_key(row.get("id"), row.get("key"))).collect();
+    let configured = config::shell().map_err(failed)?;
+    write(Path::new(&configured.auth_file), &lines).map_err(failed)
 }
 
 fn failed(error: impl std::fmt::Display) -> String {
     format!("StandardError: {error}")
-}
-
-fn line(id: i64, key: &str) -> String {
-    // A comment may hold anything; type and content say it all.
-    let key: Vec<&str> = key.split_whitespace().take(2).collect();
-    format!("command=\"{}/bin/gitlab-shell key-{id}\",{RESTRICTIONS} {}\n", paths::SHELL, key.join(" "))
 }
 
 /// sshd reads either the old file or the new one.
@@ -49,16 +39,6 @@ fn write(file: &Path, text: &str) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_starts_gitlab_shell_and_nothing_else() {
-        let line = line(7, "ssh-ed25519 AAAA a comment\" with a quote");
-        assert_eq!(
-            line,
-            "command=\"/opt/gitlab/embedded/service/gitlab-shell/bin/gitlab-shell key-7\",no-port-forwarding,\
-             no-X11-forwarding,no-agent-forwarding,no-pty ssh-ed25519 AAAA\n"
-        );
-    }
 
     #[test]
     fn the_file_is_replaced_and_private() {
