@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::manifest::Version;
 
-    fn read(store: Value) -> Result<Option<ObjectStore>, Error> {
+    fn read(store: &Value) -> Result<Option<ObjectStore>, Error> {
         let Value::Object(map) = json!({"gitlab_rails": {"object_store": store}}) else { unreachable!() };
         ObjectStore::from_settings(&Settings::new(map, Version::new(19, 3, 0)))
     }
@@ -144,23 +144,23 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_bucket() {
-        let store = read(whole()).expect("settings").expect("enabled");
+        let store = read(&whole()).expect("settings").expect("enabled");
         assert_eq!(store.buckets["lfs"].bucket, "acme-lfs");
         assert!(store.path_style && store.buckets["uploads"].proxy_download);
-        assert_eq!(read(json!({})).expect("settings"), None);
+        assert_eq!(read(&json!({})).expect("settings"), None);
     }
 
     #[test]
     fn what_is_missing_is_named() {
         let mut without = whole();
         without["objects"]["packages"] = json!({});
-        let refused = read(without).expect_err("no bucket").to_string();
+        let refused = read(&without).expect_err("no bucket").to_string();
         assert!(refused.contains("Object storage for packages must have a bucket specified"), "{refused}");
         let mut off = whole();
         off["objects"]["packages"] = json!({"enabled": false});
-        assert!(!read(off).expect("settings").expect("enabled").buckets.contains_key("packages"));
+        assert!(!read(&off).expect("settings").expect("enabled").buckets.contains_key("packages"));
         let mut keyless = whole();
         keyless["connection"]["aws_secret_access_key"] = json!("");
-        assert!(read(keyless).expect_err("no key").to_string().contains("aws_secret_access_key"));
+        assert!(read(&keyless).expect_err("no key").to_string().contains("aws_secret_access_key"));
     }
 }

@@ -210,16 +210,13 @@ async fn upload(
     let Some(written) = written.map(Path::new).filter(|file| file.parent() == Some(&incoming())) else {
         return Ok(failure(StatusCode::BAD_REQUEST, "Workhorse doesn't say where it put the object"));
     };
-    let kept = match objects(git) {
+    let kept = if let Some(objects) = objects(git) {
         // Workhorse removes what it wrote.
-        Some(objects) => {
-            let key = name(&object.oid);
-            objects.put(&key, written).await.map(|()| key).map_err(std::io::Error::other)
-        }
-        None => {
-            let place = root().join(name(&object.oid));
-            keep(written, &place).map(|()| place.display().to_string())
-        }
+        let key = name(&object.oid);
+        objects.put(&key, written).await.map(|()| key).map_err(std::io::Error::other)
+    } else {
+        let place = root().join(name(&object.oid));
+        keep(written, &place).map(|()| place.display().to_string())
     };
     match kept {
         Ok(location) => {

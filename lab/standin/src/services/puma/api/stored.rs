@@ -129,18 +129,15 @@ impl Incoming {
     /// Puts it in its place.
     pub async fn keep(mut self) -> Result<Received, Failure> {
         self.file.sync_all().await.map_err(failed(&self.part))?;
-        let location = match &self.bucket {
+        let location = if let Some((objects, key)) = &self.bucket {
             // The part is removed when this ends, whatever the object storage says.
-            Some((objects, key)) => {
-                let put = objects.put(key, &self.part).await;
-                put.map_err(|error| Failure::internal(error.to_string()))?;
-                key.clone()
-            }
-            None => {
-                fs::rename(&self.part, &self.place).await.map_err(failed(&self.place))?;
-                self.kept = true;
-                self.place.display().to_string()
-            }
+            let put = objects.put(key, &self.part).await;
+            put.map_err(|error| Failure::internal(error.to_string()))?;
+            key.clone()
+        } else {
+            fs::rename(&self.part, &self.place).await.map_err(failed(&self.place))?;
+            self.kept = true;
+            self.place.display().to_string()
         };
         Ok(Received { size: self.size, sha256: crate::hex(&self.hash.clone().finalize()), location })
     }
