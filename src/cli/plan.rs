@@ -69,6 +69,9 @@ fn text(outcome: &PlanOutcome) -> String {
             }
         }
     }
+    for (index, step) in outcome.steps.iter().enumerate() {
+        let _ = writeln!(text, "step {}: {step}, because {}", index + 1, step.why);
+    }
     for diff in &outcome.diffs {
         let _ = write!(text, "\n{}:\n{}", diff.node, diff.diff);
     }

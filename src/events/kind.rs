@@ -231,6 +231,26 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<String>,
     },
+    /// A step of the configuration begins: the nodes that are worked on at the same time.
+    StepStarted {
+        /// Which, counted from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// What is done, to which nodes.
+        what: String,
+        /// Why now.
+        why: String,
+    },
+    /// A step of the configuration is done.
+    StepFinished {
+        /// Which, counted from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// How long it took.
+        seconds: f64,
+    },
     /// What Terraform would do.
     PlanSummary {
         /// How many resources.

@@ -75,6 +75,13 @@ impl<W: Write + Send> Plain<W> {
             }
             Kind::PhaseSkipped { phase, node, proof } => self.phase_skipped(*phase, node.as_deref(), proof),
             Kind::PhaseFailed { phase, message, log } => self.phase_failed(*phase, message, log.as_deref()),
+            Kind::StepStarted { number, of, what, why } => {
+                vec![format!("step {number} of {of}: {what}, because {why}")]
+            }
+            Kind::StepFinished { number, of, seconds } => {
+                self.steps.clear();
+                vec![format!("step {number} of {of} done in {}", duration(*seconds))]
+            }
             Kind::PlanSummary { changes: count } => {
                 vec![format!("{}'s plan: {}", self.tool, changes(*count))]
             }

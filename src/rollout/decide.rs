@@ -6,19 +6,21 @@ use super::{DataDiskState, NodeState, ServiceState};
 use crate::deployment::{Deployment, Node, NodeName};
 use crate::spec::GitlabVersion;
 
-/// What a node should be. Hashes are SHA-256 in hex.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a node should be. Hashes are SHA-256 in hex; what a node of its component doesn't have is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// The package's version.
-    pub package: String,
+    /// The version of the GitLab package; `None` on a node without it, whose own package may have any.
+    pub package: Option<String>,
     /// Hash of gitlab.rb.
-    pub gitlab_rb: String,
+    pub gitlab_rb: Option<String>,
     /// Hash of the named secrets.
-    pub refarch_secrets: String,
+    pub refarch_secrets: Option<String>,
     /// Hash of gitlab-secrets.json as this node had it after its last reconfigure, if it had one.
     pub gitlab_secrets: Option<String>,
     /// Hash of the certificate.
-    pub certificate: String,
+    pub certificate: Option<String>,
+    /// Hash of the data that a node without the GitLab package is configured from.
+    pub data: Option<String>,
 }
 
 /// What happens to one node.
@@ -99,6 +101,20 @@ pub enum Refusal {
         /// That deployment's suffix.
         suffix: String,
     },
+    /// The deployment was built, and going on would reconfigure a node that serves.
+    #[error("{node} serves, and would be configured anew: {}", reasons.join("; "))]
+    #[diagnostic(
+        code(refarch::rollout::serving),
+        help(
+            "this refarch doesn't change a built cluster yet, because it can't do so without an outage: take the change back in the spec. A node that is gone is rebuilt"
+        )
+    )]
+    Serving {
+        /// Which node.
+        node: NodeName,
+        /// What would change.
+        reasons: Vec<String>,
+    },
     /// A disk that held data has none, or other data, now.
     #[error("the disk `{disk}` of {node} held this deployment's data (file system {uuid}), and now {found}")]
     #[diagnostic(
@@ -134,6 +150,8 @@ pub struct Question<'a> {
     pub known_disks: &'a BTreeMap<(NodeName, String), String>,
     /// The nodes whose data the user gave up beforehand.
     pub accepted: &'a BTreeSet<String>,
+    /// Whether the deployment was verified as a whole once, as far as the store knows.
+    pub built: bool,
 }
 
 /// Decides for every node, or says everything that stands against it.
@@ -143,6 +161,8 @@ pub struct Question<'a> {
 pub fn decide(question: Question<'_>) -> Result<Rollout, Vec<Refusal>> {
     let mut rollout = Rollout::default();
     let mut refusals = Vec::new();
+    // One node is its own cluster: whatever is done to it is an outage that its users know of.
+    let is_built_cluster = question.deployment.nodes.len() > 1 && is_built(question);
     for node in question.deployment.nodes.values() {
         let (Some(wanted), Some(state)) = (question.wanted.get(&node.name), question.states.get(&node.name))
         else {
@@ -152,6 +172,9 @@ pub fn decide(question: Question<'_>) -> Result<Rollout, Vec<Refusal>> {
         };
         refusals.extend(refusals_of(question, node, wanted, state));
         let mut reasons = reasons(wanted, state);
+        if is_built_cluster && !reasons.is_empty() && serves_otherwise(wanted, state) {
+            refusals.push(Refusal::Serving { node: node.name.clone(), reasons: reasons.clone() });
+        }
         for lost in lost_disks(question, node, state) {
             if question.accepted.contains(node.name.as_str()) {
                 reasons.push(format!("the data of its disk `{}` was given up", lost.disk));
@@ -165,6 +188,22 @@ pub fn decide(question: Question<'_>) -> Result<Rollout, Vec<Refusal>> {
         rollout.decisions.push((node.name.clone(), decision));
     }
     if refusals.is_empty() { Ok(rollout) } else { Err(refusals) }
+}
+
+/// Whether the deployment was verified once as a whole: from then on its nodes serve.
+#[must_use]
+pub fn is_built(question: Question<'_>) -> bool {
+    let disks = question.states.values().flat_map(|state| &state.data_disks);
+    let mut markers = disks.filter_map(|disk| disk.marker.as_ref());
+    question.built || markers.any(|marker| marker.suffix == question.suffix && marker.built)
+}
+
+/// Whether the node's last configuration came to its end, and with other files than it should have now: it serves as it
+/// is. One that is new, or was being rebuilt, serves nobody; on one whose files are right, a reconfigure starts what is
+/// down and touches nothing that runs.
+fn serves_otherwise(wanted: &Wanted, state: &NodeState) -> bool {
+    let is_finished = state.package.installed.is_some() && state.stamp.is_some();
+    is_finished && !wrong_files(wanted, state).is_empty()
 }
 
 impl Rollout {
@@ -181,10 +220,10 @@ impl Rollout {
 
 fn refusals_of(question: Question<'_>, node: &Node, wanted: &Wanted, state: &NodeState) -> Vec<Refusal> {
     let mut found = Vec::new();
-    if let Some(installed) =
-        state.package.installed.as_ref().filter(|installed| **installed != wanted.package)
+    if let (Some(installed), Some(version)) = (&state.package.installed, &wanted.package)
+        && installed != version
     {
-        found.push(other_version(&node.name, installed, wanted));
+        found.push(other_version(&node.name, installed, version));
     }
     if let Some(stamp) = state.stamp.as_ref().filter(|stamp| stamp.suffix != question.suffix) {
         found.push(Refusal::ForeignNode {
@@ -220,8 +259,8 @@ fn is_marked(disk: &DataDiskState, suffix: &str) -> bool {
     disk.marker.as_ref().is_some_and(|marker| marker.suffix == suffix)
 }
 
-fn other_version(node: &NodeName, installed: &str, wanted: &Wanted) -> Refusal {
-    let (node, installed, wanted) = (node.clone(), installed.to_owned(), wanted.package.clone());
+fn other_version(node: &NodeName, installed: &str, wanted: &str) -> Refusal {
+    let (node, installed, wanted) = (node.clone(), installed.to_owned(), wanted.to_owned());
     let older = |text: &str| text.split('-').next().and_then(|version| version.parse::<GitlabVersion>().ok());
     match (older(&installed), older(&wanted)) {
         (Some(now), Some(then)) if now > then => Refusal::Downgrade { node, installed, wanted },
@@ -231,25 +270,16 @@ fn other_version(node: &NodeName, installed: &str, wanted: &Wanted) -> Refusal {
 
 /// Why the node is not as it should be; empty where it is.
 fn reasons(wanted: &Wanted, state: &NodeState) -> Vec<String> {
-    let mut reasons = Vec::new();
+    if state.package.installed.is_none() {
+        let what = if wanted.package.is_some() { "GitLab" } else { "its package" };
+        return vec![format!("{what} is not installed")];
+    }
+    let mut reasons = wrong_files(wanted, state);
     let mut unless = |holds: bool, reason: &str| {
         if !holds {
             reasons.push(reason.to_owned());
         }
     };
-    let Some(installed) = &state.package.installed else {
-        return vec!["GitLab is not installed".to_owned()];
-    };
-    unless(*installed == wanted.package, "another version is installed");
-    unless(state.package.held, "the package is not held");
-    let files = &state.files;
-    unless(files.gitlab_rb.as_ref() == Some(&wanted.gitlab_rb), "gitlab.rb differs");
-    unless(files.refarch_secrets.as_ref() == Some(&wanted.refarch_secrets), "refarch-secrets.json differs");
-    unless(
-        files.gitlab_secrets.is_some() && files.gitlab_secrets == wanted.gitlab_secrets,
-        "gitlab-secrets.json is not the one of the last run",
-    );
-    unless(files.certificate.as_ref() == Some(&wanted.certificate), "the certificate differs");
     unless(
         state.data_disks.iter().all(|disk| disk.mounted && disk.marker.is_some()),
         "a data disk is not mounted",
@@ -258,15 +288,36 @@ fn reasons(wanted: &Wanted, state: &NodeState) -> Vec<String> {
     for service in state.services.iter().filter(|service| service.state == ServiceState::Down) {
         unless(false, &format!("{} is down", service.name));
     }
-    match &state.stamp {
-        None => unless(false, "the last configuration did not come to its end"),
-        Some(stamp) => unless(
-            Some(&stamp.gitlab_rb) == files.gitlab_rb.as_ref()
-                && Some(&stamp.refarch_secrets) == files.refarch_secrets.as_ref()
-                && Some(&stamp.gitlab_secrets) == files.gitlab_secrets.as_ref()
-                && stamp.package == *installed,
-            "the files are not those that were last configured",
-        ),
+    if state.stamp.is_none() {
+        unless(false, "the last configuration did not come to its end");
     }
     reasons
+}
+
+/// What of package and files is not as it should be, or not what the node was last configured with.
+fn wrong_files(wanted: &Wanted, state: &NodeState) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut unless = |holds: bool, reason: &str| {
+        if !holds {
+            wrong.push(reason.to_owned());
+        }
+    };
+    let files = &state.files;
+    if wanted.package.is_some() {
+        unless(state.package.installed == wanted.package, "another version is installed");
+        unless(state.package.held, "the package is not held");
+        unless(
+            files.gitlab_secrets.is_some() && files.gitlab_secrets == wanted.gitlab_secrets,
+            "gitlab-secrets.json is not the one of the last run",
+        );
+    }
+    unless(files.gitlab_rb == wanted.gitlab_rb, "gitlab.rb differs");
+    unless(files.refarch_secrets == wanted.refarch_secrets, "refarch-secrets.json differs");
+    unless(files.certificate == wanted.certificate, "the certificate differs");
+    unless(files.data == wanted.data, "its data differs");
+    if let Some(stamp) = &state.stamp {
+        let is_same = wanted.package.is_none() || state.package.installed.as_ref() == Some(&stamp.package);
+        unless(is_same && stamp.files == *files, "the files are not those that were last configured");
+    }
+    wrong
 }

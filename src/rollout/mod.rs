@@ -6,13 +6,17 @@
 mod decide;
 mod gitlab_secrets;
 mod state;
+mod steps;
 
-pub use decide::{Decision, LostDisk, Question, Refusal, Rollout, Wanted, decide};
-pub use gitlab_secrets::{Difference, added_by_node, differences};
+pub use decide::{Decision, LostDisk, Question, Refusal, Rollout, Wanted, decide, is_built};
+pub use gitlab_secrets::{Difference, RoleKey, added_by_node, differences, lacks, role_keys, tree_of_node};
 pub use state::{
     CertificateState, Clock, DataDiskState, Files, Marker, NodeState, Os, Package, Service, ServiceState,
     Space, Stamp,
 };
+pub use steps::{Standing, Step, StepKind, steps};
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

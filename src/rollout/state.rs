@@ -42,6 +42,7 @@ pub struct Package {
 
 /// Hashes of the delivered files; `None` where there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Files {
     /// `/etc/gitlab/gitlab.rb`.
     pub gitlab_rb: Option<String>,
@@ -51,6 +52,10 @@ pub struct Files {
     pub gitlab_secrets: Option<String>,
     /// `/etc/gitlab/ssl/FQDN.crt`.
     pub certificate: Option<String>,
+    /// `/etc/refarch/node.json`, from which a node without the GitLab package is configured.
+    pub data: Option<String>,
+    /// What was made of it, such as `/etc/haproxy/haproxy.cfg`.
+    pub rendered: Option<String>,
 }
 
 /// One service under runit.
@@ -83,14 +88,9 @@ pub struct Stamp {
     pub suffix: String,
     /// The package's version.
     pub package: String,
-    /// Hash of gitlab.rb.
-    pub gitlab_rb: String,
-    /// Hash of the named secrets.
-    pub refarch_secrets: String,
-    /// Hash of gitlab-secrets.json after the reconfigure.
-    pub gitlab_secrets: String,
-    /// Hash of the certificate.
-    pub certificate: Option<String>,
+    /// Hashes of the files that the node was configured with, as they were once it was healthy.
+    #[serde(flatten)]
+    pub files: Files,
 }
 
 /// One data disk.

@@ -2,10 +2,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Decision, NodeState, Question, Refusal, Wanted, added_by_node, decide, differences};
-use crate::architecture::of_size;
-use crate::deployment::{Deployment, NodeName, resolve};
-use crate::spec::{self, Size};
+use super::testing::{cluster, demo};
+use super::{
+    Decision, NodeState, Question, Refusal, Wanted, added_by_node, decide, differences, lacks, role_keys,
+    tree_of_node,
+};
+use crate::architecture::Component;
+use crate::deployment::{Deployment, NodeName, SecretName};
 
 const UUID: &str = "d1fa0b4d-7a20-43b4-a01c-d8e7106ff8b4";
 
@@ -18,44 +21,33 @@ struct World {
 }
 
 impl World {
-    /// A node that is as it should be.
+    /// One node that is as it should be.
     fn settled() -> Self {
-        let spec = spec::parse(include_str!("../../examples/lab-1k.yml"), "lab-1k.yml").expect("valid").spec;
-        let deployment = resolve(&spec, of_size(Size::OneK).expect("a part of the program"));
-        let node = deployment.front.clone();
-        let wanted = Wanted {
-            package: "18.11.2-ee.0".into(),
-            gitlab_rb: "a".into(),
-            refarch_secrets: "b".into(),
-            gitlab_secrets: Some("c".into()),
-            certificate: "d".into(),
-        };
-        let state = json!({
-            "version": 2,
-            "package": { "installed": "18.11.2-ee.0", "held": true },
-            "files": { "gitlab_rb": "a", "refarch_secrets": "b", "gitlab_secrets": "c", "certificate": "d" },
-            "services": [{ "name": "puma", "state": "run", "since_s": 12 }],
-            "stamp": {
-                "version": 1, "deployment": "demo", "suffix": "abc123", "component": "all_in_one",
-                "package": "18.11.2-ee.0", "gitlab_rb": "a", "refarch_secrets": "b", "gitlab_secrets": "c",
-                "certificate": "d",
-            },
-            "data_disks": [{
-                "name": "data", "path": "/dev/x", "present": true, "signature": "ext4", "uuid": UUID,
-                "mounted": true,
-                "marker": { "version": 1, "deployment": "demo", "suffix": "abc123", "uuid": UUID, "built": true },
-            }],
-            "os": { "id": "debian", "version": "13", "architecture": "amd64" },
-            "memory_gb": 23.5, "vcpu": 2, "space": [], "certificate": null,
-            "clock": { "epoch_s": 1_795_435_200.5, "synchronized": null },
-        });
-        Self {
-            wanted: BTreeMap::from([(node.clone(), wanted)]),
-            states: BTreeMap::from([(node.clone(), serde_json::from_value(state).expect("a state"))]),
-            disks: BTreeMap::from([((node, "data".into()), UUID.into())]),
+        Self::of(demo())
+    }
+
+    /// A deployment of which every node is as it should be, built and verified.
+    fn of(deployment: Deployment) -> Self {
+        let mut world = Self {
+            wanted: BTreeMap::new(),
+            states: BTreeMap::new(),
+            disks: BTreeMap::new(),
             accepted: BTreeSet::new(),
             deployment,
+        };
+        for node in world.deployment.nodes.values() {
+            let (wanted, state) =
+                if node.component.has_package() { gitlab_node() } else { plain_node(node.component) };
+            world.wanted.insert(node.name.clone(), wanted);
+            world.states.insert(node.name.clone(), serde_json::from_value(state).expect("a state"));
+            world.disks.insert((node.name.clone(), "data".into()), UUID.into());
         }
+        world
+    }
+
+    fn of_node(&mut self, name: &str) -> &mut NodeState {
+        let found = self.states.iter_mut().find(|(node, _)| node.as_str() == name);
+        found.unwrap_or_else(|| panic!("no {name}")).1
     }
 
     fn state(&mut self) -> &mut NodeState {
@@ -70,9 +62,69 @@ impl World {
             states: &self.states,
             known_disks: &self.disks,
             accepted: &self.accepted,
+            built: false,
         };
         decide(question).map(|rollout| rollout.decisions[0].1.clone())
     }
+
+    /// The nodes that are converged.
+    fn converged(&self) -> Result<Vec<String>, Vec<Refusal>> {
+        let question = Question {
+            deployment: &self.deployment,
+            suffix: "abc123",
+            wanted: &self.wanted,
+            states: &self.states,
+            known_disks: &self.disks,
+            accepted: &self.accepted,
+            built: false,
+        };
+        decide(question).map(|rollout| rollout.converged().iter().map(ToString::to_string).collect())
+    }
+}
+
+fn gitlab_node() -> (Wanted, serde_json::Value) {
+    let text = |text: &str| Some(text.to_owned());
+    let wanted = Wanted {
+        package: text("18.11.2-ee.0"),
+        gitlab_rb: text("a"),
+        refarch_secrets: text("b"),
+        gitlab_secrets: text("c"),
+        certificate: text("d"),
+        data: None,
+    };
+    let state = json!({
+        "version": 2,
+        "package": { "installed": "18.11.2-ee.0", "held": true },
+        "files": { "gitlab_rb": "a", "refarch_secrets": "b", "gitlab_secrets": "c", "certificate": "d" },
+        "services": [{ "name": "puma", "state": "run", "since_s": 12 }],
+        "stamp": {
+            "version": 1, "deployment": "demo", "suffix": "abc123", "component": "all_in_one",
+            "package": "18.11.2-ee.0", "gitlab_rb": "a", "refarch_secrets": "b", "gitlab_secrets": "c",
+            "certificate": "d",
+        },
+        "data_disks": [{
+            "name": "data", "path": "/dev/x", "present": true, "signature": "ext4", "uuid": UUID,
+            "mounted": true,
+            "marker": { "version": 1, "deployment": "demo", "suffix": "abc123", "uuid": UUID, "built": true },
+        }],
+        "os": { "id": "debian", "version": "13", "architecture": "amd64" },
+        "memory_gb": 23.5, "vcpu": 2, "space": [], "certificate": null,
+        "clock": { "epoch_s": 1_795_435_200.5, "synchronized": null },
+    });
+    (wanted, state)
+}
+
+fn plain_node(component: Component) -> (Wanted, serde_json::Value) {
+    let wanted = Wanted { data: Some("e".into()), ..Wanted::default() };
+    let (_, mut state) = gitlab_node();
+    state["package"] = json!({ "installed": "3.0.11", "held": false });
+    state["files"] = json!({ "data": "e", "rendered": "f" });
+    state["services"] = json!([{ "name": component.services()[0], "state": "run", "since_s": null }]);
+    state["stamp"] = json!({
+        "version": 1, "deployment": "demo", "suffix": "abc123", "component": component, "package": "3.0.10",
+        "data": "e", "rendered": "f",
+    });
+    (wanted, state)
 }
 
 /// What is spoilt, and how.
@@ -107,7 +159,9 @@ fn whatever_differs_is_converged() {
         ("a service", |state| state.services[0].state = super::ServiceState::Down),
         ("all services", |state| state.services.clear()),
         ("the stamp", |state| state.stamp = None),
-        ("another stamp", |state| state.stamp.as_mut().expect("a stamp").gitlab_rb = "old".into()),
+        ("another stamp", |state| {
+            state.stamp.as_mut().expect("a stamp").files.gitlab_rb = Some("old".into());
+        }),
         ("the mount", |state| state.data_disks[0].mounted = false),
     ];
     for (name, spoil) in spoils {
@@ -168,6 +222,109 @@ fn giving_up_opens_no_other_gate_and_loses_nothing_that_is_there() {
 }
 
 #[test]
+fn a_settled_cluster_is_left_alone_also_where_the_distribution_keeps_its_package_current() {
+    assert_eq!(World::of(cluster()).converged(), Ok(Vec::new()));
+}
+
+#[test]
+fn a_load_balancer_is_proven_by_what_it_was_made_from_and_by_what_was_made_of_it() {
+    let spoils: [Spoil; 5] = [
+        ("no package", |state| state.package.installed = None),
+        ("other data", |state| state.files.data = Some("x".into())),
+        ("edited by hand", |state| state.files.rendered = Some("x".into())),
+        ("down", |state| state.services[0].state = super::ServiceState::Down),
+        ("no stamp", |state| state.stamp = None),
+    ];
+    for (name, spoil) in spoils {
+        let mut world = World::of(cluster());
+        for state in world.states.values_mut() {
+            for disk in &mut state.data_disks {
+                disk.marker.as_mut().expect("a marker").built = false;
+            }
+        }
+        spoil(world.of_node("demo-internal-lb-1"));
+        assert_eq!(world.converged(), Ok(vec!["demo-internal-lb-1".to_owned()]), "{name}");
+    }
+}
+
+#[test]
+fn in_a_built_cluster_only_who_serves_nobody_is_touched() {
+    let allowed: [Spoil; 3] = [
+        ("gone", |state| {
+            state.package.installed = None;
+            state.stamp = None;
+            state.services.clear();
+        }),
+        ("its rebuild was interrupted", |state| {
+            state.stamp = None;
+            state.files.gitlab_rb = None;
+        }),
+        ("a service is down", |state| state.services[0].state = super::ServiceState::Down),
+    ];
+    for (name, spoil) in allowed {
+        let mut world = World::of(cluster());
+        spoil(world.of_node("demo-rails-2"));
+        assert_eq!(world.converged(), Ok(vec!["demo-rails-2".to_owned()]), "{name}");
+    }
+    let refused: [Spoil; 4] = [
+        ("gitlab.rb", |state| state.files.gitlab_rb = Some("old".into())),
+        ("the secrets", |state| state.files.refarch_secrets = Some("old".into())),
+        ("the certificate", |state| state.files.certificate = None),
+        ("delivered and not configured", |state| {
+            state.stamp.as_mut().expect("a stamp").files.gitlab_rb = Some("old".into());
+        }),
+    ];
+    for (name, spoil) in refused {
+        let mut world = World::of(cluster());
+        spoil(world.of_node("demo-rails-2"));
+        let refusals = world.converged().expect_err(name);
+        assert!(matches!(refusals.as_slice(), [Refusal::Serving { .. }]), "{name}: {refusals:?}");
+        assert!(refusals[0].to_string().starts_with("demo-rails-2 serves"), "{name}: {refusals:?}");
+    }
+}
+
+#[test]
+fn a_cluster_that_is_still_building_goes_on() {
+    let mut world = World::of(cluster());
+    for state in world.states.values_mut() {
+        for disk in &mut state.data_disks {
+            disk.marker.as_mut().expect("a marker").built = false;
+        }
+    }
+    world.of_node("demo-rails-2").files.gitlab_rb = Some("old".into());
+    assert_eq!(world.converged(), Ok(vec!["demo-rails-2".to_owned()]));
+}
+
+#[test]
+fn secrets_are_compared_by_role() {
+    let deployment = cluster();
+    let keys = |component: Component| {
+        let node = deployment.nodes_of(component).next().expect("a node");
+        role_keys(&deployment, node)
+    };
+    let store = json!({ "gitlab_rails": { "db_key_base": "right" } });
+    let value = |name: SecretName| Some(name.key().to_owned());
+    let of = |component: Component| tree_of_node(&store, &keys(component), value);
+    assert_eq!(of(Component::Rails)["gitlab_rails"]["gitaly_token"], "praefect_external_token");
+    assert!(of(Component::Rails).get("gitaly").is_none());
+    let gitaly = of(Component::Gitaly);
+    assert_eq!(gitaly["gitaly"]["configuration"]["auth"]["token"], "praefect_internal_token");
+
+    // What another role has in the same place is no difference, and never gets into the store.
+    let node = json!({
+        "gitlab_rails": { "db_key_base": "right", "gitaly_token": "own", "orbit_secret": "new" },
+        "gitaly": { "configuration": { "auth": { "token": "praefect_internal_token" } } },
+    });
+    assert_eq!(differences(&gitaly, &node), []);
+    let found = differences(&of(Component::Sidekiq), &node);
+    assert_eq!(found.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["gitaly_token"]);
+    let merged = added_by_node(&store, &node, &keys(Component::Gitaly));
+    assert_eq!(merged, json!({ "gitlab_rails": { "db_key_base": "right", "orbit_secret": "new" } }));
+    assert!(lacks(&of(Component::Rails), &json!({ "gitlab_rails": { "db_key_base": "right" } })));
+    assert!(!lacks(&gitaly, &node));
+}
+
+#[test]
 fn secrets_are_compared_by_key_and_never_told() {
     let store = json!({ "gitlab_rails": { "db_key_base": "right", "otp_key_base": "same" } });
     let node = json!({
@@ -177,7 +334,7 @@ fn secrets_are_compared_by_key_and_never_told() {
     let found = differences(&store, &node);
     assert_eq!(found.len(), 1);
     assert_eq!(format!("{found:?}").matches("wrong").count(), 0);
-    let merged = added_by_node(&store, &node);
+    let merged = added_by_node(&store, &node, &[]);
     assert_eq!(merged["gitlab_rails"]["db_key_base"], "right");
     assert_eq!(merged["gitlab_rails"]["orbit_secret"], "new");
     assert!(merged.get("letsencrypt").is_none());

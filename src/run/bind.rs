@@ -2,18 +2,19 @@
 //!
 //! Every file that holds a secret is 0600 and lies below the 0700 work directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use data_encoding::HEXLOWER;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Map, Value};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, world::World};
-use crate::deployment::NodeName;
+use super::{Error, node_keys, world::World};
+use crate::architecture::Component;
+use crate::deployment::{NodeName, SecretName, buckets};
 use crate::render::{self, Bound, Tree, gitlab_rb};
 use crate::rollout::Wanted;
 use crate::secrets::today;
@@ -22,6 +23,8 @@ use crate::workdir::Workdir;
 
 /// The file with the secrets that gitlab.rb refers to.
 const SECRETS_FILE: &str = "refarch-secrets.json";
+/// Where the lab's object storage listens.
+const OBJECT_STORAGE_PORT: u16 = 9000;
 
 /// SHA-256 in hex.
 pub fn sha256(bytes: &[u8]) -> String {
@@ -61,11 +64,12 @@ fn write<'a>(world: &World, files: impl Iterator<Item = (&'a Utf8Path, &'a [u8])
 
 /// Writes all files of all nodes, and says what each node should be.
 pub fn bind(world: &mut World, bound: &Bound) -> Result<BTreeMap<NodeName, Wanted>, Error> {
+    refuse_changed_secrets(world)?;
     renew_certificate(world)?;
     let tree = world.render(Some(bound))?;
     write(world, tree.iter())?;
     for name in world.deployment.nodes.keys() {
-        write_node(world, name)?;
+        write_node(world, &tree, name)?;
     }
     wanted_by(world, &tree)
 }
@@ -81,29 +85,125 @@ fn wanted_by(world: &World, tree: &Tree) -> Result<BTreeMap<NodeName, Wanted>, E
 }
 
 fn wanted_of(world: &World, tree: &Tree, name: &NodeName) -> Result<Wanted, Error> {
+    let component = world.deployment.nodes[name].component;
+    let certificate = if serves_tls(component) { Some(sha256(&certificate(world, name)?)) } else { None };
+    if !component.has_package() {
+        let data = data(world, tree, name)?.map(|(_, content)| sha256(&content));
+        return Ok(Wanted { certificate, data, ..Wanted::default() });
+    }
     let gitlab_rb = tree.get(&format!("ansible/files/{name}/gitlab.rb")).unwrap_or_default();
     Ok(Wanted {
-        package: world.deployment.package_version(),
-        gitlab_rb: sha256(gitlab_rb),
-        refarch_secrets: sha256(&named_secrets(world, name)?),
-        gitlab_secrets: fs_err::read(fetched_secrets(world, name)).ok().map(|bytes| sha256(&bytes)),
-        certificate: sha256(&certificate(world, name)?),
+        package: Some(world.deployment.package_version()),
+        gitlab_rb: Some(sha256(gitlab_rb)),
+        refarch_secrets: Some(sha256(&named_secrets(world, name)?)),
+        gitlab_secrets: node_keys::copy_hash(world, name),
+        certificate,
+        data: None,
     })
 }
 
-fn write_node(world: &World, name: &NodeName) -> Result<(), Error> {
-    let folder = world.workdir.ansible().join("files").join(name.as_str());
+/// Whether users, or the load balancer for them, speak TLS to a node.
+const fn serves_tls(component: Component) -> bool {
+    matches!(component, Component::AllInOne | Component::ExternalLb | Component::Rails)
+}
+
+/// What a node without the GitLab package is configured from: the file's name and its content.
+fn data(world: &World, tree: &Tree, name: &NodeName) -> Result<Option<(&'static str, Vec<u8>)>, Error> {
+    let node = &world.deployment.nodes[name];
+    let value = match node.component {
+        Component::ExternalLb | Component::InternalLb => {
+            ("haproxy.json", load_balancer(tree, node.component, name)?)
+        }
+        Component::ObjectStorage => ("object-storage.json", object_storage(world)?),
+        _ => return Ok(None),
+    };
+    Ok(Some((value.0, format!("{:#}\n", value.1).into_bytes())))
+}
+
+/// The load balancer's configuration, as it stands in the inventory.
+fn load_balancer(tree: &Tree, component: Component, name: &NodeName) -> Result<Value, Error> {
+    let inventory: Value = serde_json::from_slice(tree.get("ansible/inventory.json").unwrap_or_default())
+        .map_err(|error| Error::Outputs { why: format!("the inventory: {error}") })?;
+    let host = &inventory["all"]["children"][component.name()]["hosts"][name.as_str()];
+    match &host["load_balancer_config"] {
+        Value::Null => Err(Error::Outputs { why: format!("the inventory has no configuration for {name}") }),
+        config => Ok(config.clone()),
+    }
+}
+
+/// What the lab's object storage serves, and to whom.
+fn object_storage(world: &World) -> Result<Value, Error> {
+    let secret = |name: SecretName| {
+        let value = world.secrets.named.get(name.key()).map(|value| value.expose_secret().to_owned());
+        value.ok_or_else(|| Error::Outputs { why: format!("`{name}` was not decided") })
+    };
+    Ok(json!({
+        "version": 1,
+        "port": OBJECT_STORAGE_PORT,
+        "access_key": secret(SecretName::ObjectStorageAccessKey)?,
+        "secret_key": secret(SecretName::ObjectStorageSecretKey)?,
+        "buckets": buckets(&world.deployment),
+    }))
+}
+
+fn write_node(world: &World, tree: &Tree, name: &NodeName) -> Result<(), Error> {
+    let folder = folder(world, name);
     let host = world.deployment.gitlab.url.host();
-    let secrets = named_secrets(world, name)?;
-    world.workdir.write_private(&folder.join(SECRETS_FILE), &secrets)?;
-    let certificate = world.certificate()?;
+    let component = world.deployment.nodes[name].component;
+    if component.has_package() {
+        world.workdir.write_private(&folder.join(SECRETS_FILE), named_secrets(world, name)?)?;
+    }
+    if let Some((file, content)) = data(world, tree, name)? {
+        world.workdir.write_private(&folder.join(file), content)?;
+    }
     let ssl = folder.join("ssl");
-    world.workdir.write_private(&ssl.join(format!("{host}.crt")), &certificate.certificate)?;
-    world.workdir.write_private(&ssl.join(format!("{host}.key")), certificate.key.expose_secret())?;
+    if serves_tls(component) {
+        let certificate = world.certificate()?;
+        world.workdir.write_private(&ssl.join(format!("{host}.crt")), &certificate.certificate)?;
+        world.workdir.write_private(&ssl.join(format!("{host}.key")), certificate.key.expose_secret())?;
+    }
     if let Some(authority) = world.authority()? {
         world.workdir.write_private(&ssl.join(format!("{host}.ca.crt")), authority)?;
     }
+    if shares_host_keys(world, name) {
+        for (kind, key) in &world.secrets.host_keys {
+            let path = folder.join("ssh").join(format!("ssh_host_{kind}_key"));
+            world.workdir.write_private(&path, key.private.expose_secret())?;
+            world.workdir.write_private(&path.with_extension("pub"), format!("{}\n", key.public))?;
+        }
+    }
     Ok(())
+}
+
+/// The folder of what a node gets.
+fn folder(world: &World, name: &NodeName) -> Utf8PathBuf {
+    world.workdir.ansible().join("files").join(name.as_str())
+}
+
+/// Whether a node answers Git over SSH for the same name as others do, and so with the same keys.
+pub fn shares_host_keys(world: &World, name: &NodeName) -> bool {
+    world.deployment.nodes.get(name).is_some_and(|node| node.component == Component::Rails)
+}
+
+/// Refuses to go on where a secret that a node was given has another value now. What is new, or goes, is no change.
+fn refuse_changed_secrets(world: &World) -> Result<(), Error> {
+    let read = |bytes: &[u8]| serde_json::from_slice::<BTreeMap<String, String>>(bytes).unwrap_or_default();
+    let mut changed = BTreeSet::new();
+    for name in world.deployment.nodes.keys() {
+        let before = read(&fs_err::read(folder(world, name).join(SECRETS_FILE)).unwrap_or_default());
+        let made = |key: &&String| world.secrets.named.contains_key(key.as_str());
+        for key in before.keys().filter(made) {
+            let now = world.secrets.named.get(key).map(ExposeSecret::expose_secret);
+            if now != before.get(key).map(String::as_str) {
+                changed.insert(key.clone());
+            }
+        }
+    }
+    if changed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::ChangedSecrets { names: changed.into_iter().collect() })
+    }
 }
 
 /// The certificate that a node should have. A run that only looks reads nothing of the user's: for it, what was
@@ -131,6 +231,11 @@ pub fn delivered_secrets(workdir: &Workdir) -> Vec<SecretString> {
         let text = fs_err::read(folder.join(SECRETS_FILE)).unwrap_or_default();
         let values: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap_or_default();
         found.extend(values.into_values().map(SecretString::from));
+        let storage = fs_err::read(folder.join("object-storage.json")).unwrap_or_default();
+        let storage: Value = serde_json::from_slice(&storage).unwrap_or_default();
+        found.extend(
+            ["access_key", "secret_key"].iter().filter_map(|key| Some(storage[*key].as_str()?.into())),
+        );
         let keys = fs_err::read_dir(folder.join("ssl")).into_iter().flatten().flatten();
         let keys = keys.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "key"));
         found.extend(
@@ -138,11 +243,6 @@ pub fn delivered_secrets(workdir: &Workdir) -> Vec<SecretString> {
         );
     }
     found
-}
-
-/// Where the node's own `gitlab-secrets.json` lies after a reconfigure.
-pub fn fetched_secrets(world: &World, name: &NodeName) -> Utf8PathBuf {
-    world.workdir.ansible().join("fetched").join(name.as_str()).join("gitlab-secrets.json")
 }
 
 /// The secrets that this node's gitlab.rb refers to, and no others. A run that only looks reads nothing of the user's:

@@ -1,27 +1,24 @@
-//! The configure phase: asks each node what it is, leaves alone what is right, converges the rest.
+//! The configure phase: asks each node what it is, leaves alone what is right, converges the rest step by step.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use secrecy::SecretString;
-use serde_json::Value;
+use std::time::Instant;
 
 use super::nodes::{self, Gathered};
-use super::{Error, GivenUp, bind, losses, preflight::Tools, world::World, world::disk_key};
+use super::{Error, GivenUp, losses, node_keys, preflight::Tools, world::World, world::disk_key};
 use crate::ansible::Playbook;
 use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
-use crate::process::{Command, Quiet, Stdout};
-use crate::rollout::{Decision, NodeState, Question, Rollout, Wanted, added_by_node, decide, differences};
-
-/// How long reading one file from a node may take.
-const READ: Duration = Duration::from_mins(2);
+use crate::rollout::{
+    Decision, NodeState, Question, Rollout, Standing, Step, StepKind, Wanted, decide, is_built, steps,
+};
 
 /// What each node is, and what is to happen to it.
 #[derive(Debug)]
 pub struct Decided {
     /// The decision for each node.
     pub rollout: Rollout,
+    /// The steps in which the nodes are converged.
+    pub steps: Vec<Step>,
     /// The data that is gone, and was given up beforehand.
     pub given_up: Vec<GivenUp>,
     gathered: Gathered,
@@ -36,30 +33,105 @@ pub struct NodeDiff {
     pub diff: String,
 }
 
-/// Asks all nodes and decides. Changes nothing.
+/// Asks all nodes and decides. Changes nothing on them.
 pub async fn probe(
     world: &World,
     tools: &Tools,
     wanted: &BTreeMap<NodeName, Wanted>,
 ) -> Result<Decided, Error> {
     let gathered = nodes::ask_all(world, &tools.ansible).await?;
+    node_keys::gather(world, &tools.ansible, &gathered.states).await?;
+    // A copy that was lost, or that a killed run didn't bring, is there now.
+    let mut wanted = wanted.clone();
+    for (name, wanted) in wanted.iter_mut().filter(|(_, wanted)| wanted.package.is_some()) {
+        wanted.gitlab_secrets = node_keys::copy_hash(world, name);
+    }
     let question = Question {
         deployment: &world.deployment,
         suffix: &world.secrets.suffix,
-        wanted,
+        wanted: &wanted,
         states: &gathered.states,
         known_disks: &world.known_disks(),
         accepted: &world.accepted,
+        built: world.built(),
     };
     let rollout = decide(question).map_err(|reasons| Error::Refused { reasons })?;
     let given_up: Vec<GivenUp> = rollout.given_up.iter().map(GivenUp::from).collect();
     losses::tell(world, &given_up);
-    Ok(Decided { rollout, given_up, gathered })
+    let standing = Standing {
+        keys_known: gathered.states.values().any(|state| state.files.gitlab_secrets.is_some()),
+        built: is_built(question),
+    };
+    let steps = steps(&world.deployment, &rollout.converged(), standing);
+    Ok(Decided { rollout, steps, given_up, gathered })
 }
 
-/// Converges the nodes that need it, and takes what they made into the store. Says what all nodes are then.
+/// The steps of a first build, where no node exists yet.
+pub fn first_steps(world: &World) -> Vec<Step> {
+    let all: Vec<NodeName> = world.deployment.nodes.keys().cloned().collect();
+    steps(&world.deployment, &all, Standing { keys_known: false, built: false })
+}
+
+/// Converges the nodes that need it, step by step, and takes what they made into the store. Says what all nodes are
+/// then.
 pub async fn converge(world: &mut World, tools: &Tools, decided: Decided) -> Result<Gathered, Error> {
-    for (node, decision) in &decided.rollout.decisions {
+    tell(world, &decided.rollout);
+    // A run that was killed after Ansible's work may not have come to taking over what it left.
+    let all: Vec<NodeName> = world.deployment.nodes.keys().cloned().collect();
+    node_keys::take_over(world, &all)?;
+    let nodes = decided.rollout.converged();
+    if nodes.is_empty() {
+        record_disks(world, &decided.gathered.states)?;
+        return Ok(decided.gathered);
+    }
+    let of = decided.steps.len();
+    for (index, step) in decided.steps.iter().enumerate() {
+        let place = Place { number: index + 1, of };
+        take_step(world, tools, step, place, &decided.gathered.states).await?;
+    }
+    let gathered = nodes::ask_all(world, &tools.ansible).await?;
+    record_disks(world, &gathered.states)?;
+    Ok(Gathered { just_configured: nodes.into_iter().collect(), ..gathered })
+}
+
+/// Which step of how many.
+#[derive(Clone, Copy)]
+struct Place {
+    number: usize,
+    of: usize,
+}
+
+/// Takes one step on all of its nodes at once. One that fails stops the next step, and not its neighbours.
+async fn take_step(
+    world: &mut World,
+    tools: &Tools,
+    step: &Step,
+    Place { number, of }: Place,
+    states: &BTreeMap<NodeName, NodeState>,
+) -> Result<(), Error> {
+    let (what, why) = (step.to_string(), step.why.to_owned());
+    world.events.send(Kind::StepStarted { number, of, what: what.clone(), why });
+    let began = Instant::now();
+    let playbook = match step.kind {
+        StepKind::Prepare => "prepare.yml",
+        StepKind::First | StepKind::Configure => {
+            node_keys::deliver(world, &step.nodes, states)?;
+            "configure.yml"
+        }
+    };
+    let outcome = tools.ansible.playbook(Playbook::new(playbook).on(&step.nodes)).await?.success();
+    // Also where a node failed: the others were configured with what they have, and data is written with it.
+    let taken =
+        if step.kind == StepKind::Prepare { Ok(()) } else { node_keys::take_over(world, &step.nodes) };
+    outcome.map_err(|source| Error::Step { number, of, what, source: Box::new(source) })?;
+    taken?;
+    world.events.send(Kind::StepFinished { number, of, seconds: began.elapsed().as_secs_f64() });
+    Ok(())
+}
+
+/// Says of each node what happens to it, and why.
+fn tell(world: &World, rollout: &Rollout) {
+    for (node, decision) in &rollout.decisions {
         match decision {
             Decision::LeaveAlone => world.events.send(Kind::PhaseSkipped {
                 phase: Phase::Configure,
@@ -69,122 +141,35 @@ pub async fn converge(world: &mut World, tools: &Tools, decided: Decided) -> Res
             Decision::Converge(reasons) => world.events.note(format!("{node}: {}", reasons.join("; "))),
         }
     }
-    let nodes = decided.rollout.converged();
-    if nodes.is_empty() {
-        // A run that was killed after Ansible's work may not have come to taking over what it left.
-        take_over(world, &decided.gathered.states).await?;
-        return Ok(decided.gathered);
-    }
-    for node in &nodes {
-        deliver_shared_secrets(world, node, decided.gathered.states.get(node)).await?;
-    }
-    tools.ansible.playbook(Playbook::new("site.yml").on(&nodes)).await?.success()?;
-    let gathered = nodes::ask_all(world, &tools.ansible).await?;
-    take_over(world, &gathered.states).await?;
-    Ok(Gathered { just_configured: nodes.into_iter().collect(), ..gathered })
-}
-
-/// Takes into the store what the nodes made: keys of `gitlab-secrets.json`, and file systems.
-async fn take_over(world: &mut World, states: &BTreeMap<NodeName, NodeState>) -> Result<(), Error> {
-    let nodes: Vec<NodeName> = world.deployment.nodes.keys().cloned().collect();
-    for node in &nodes {
-        take_shared_secrets(world, node).await?;
-    }
-    record_disks(world, states);
-    Ok(world.secrets.save(&world.workdir)?)
 }
 
 /// Marks the data disks: from now on the deployment exists, and losing a disk loses data.
 pub async fn mark_built(world: &mut World, tools: &Tools) -> Result<(), Error> {
-    if world.secrets.data_disks.values().all(|disk| disk.built) {
+    let is_new = |node: &&NodeName| {
+        let disks = world.deployment.nodes[*node].data_disks.keys();
+        let mut known = disks.filter_map(|disk| world.secrets.data_disks.get(&disk_key(node, disk)));
+        known.any(|disk| !disk.built)
+    };
+    let nodes: Vec<NodeName> = world.deployment.nodes.keys().filter(is_new).cloned().collect();
+    if nodes.is_empty() {
         return Ok(());
     }
-    tools.ansible.playbook(Playbook::new("mark_built.yml")).await?.success()?;
+    tools.ansible.playbook(Playbook::new("mark_built.yml").on(&nodes)).await?.success()?;
     for disk in world.secrets.data_disks.values_mut() {
         disk.built = true;
     }
     Ok(world.secrets.save(&world.workdir)?)
 }
 
-/// Puts `gitlab-secrets.json` where the role takes it from, if the node has none. If it has one, every key
-/// that both know must be equal, or the run stops before anything is overwritten.
-async fn deliver_shared_secrets(
-    world: &World,
-    node: &NodeName,
-    state: Option<&NodeState>,
-) -> Result<(), Error> {
-    let local = world.workdir.ansible().join("files").join(node.as_str()).join("gitlab-secrets.json");
-    let on_node = state.and_then(|state| state.files.gitlab_secrets.as_ref());
-    if on_node.is_none() {
-        let text = format!("{:#}\n", world.secrets.gitlab_secrets);
-        return Ok(world.workdir.write_private(&local, text)?);
-    }
-    bind::remove_if_there(&local)?;
-    let (_, found) = read_from_node(world, node).await?;
-    let differences = differences(&world.secrets.gitlab_secrets, &found);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Error::OtherSecrets { node: node.to_string(), differences })
-}
-
-/// The node's own file, read over SSH into memory and nowhere else: its bytes, and what they mean.
-async fn read_from_node(world: &World, node: &NodeName) -> Result<(Vec<u8>, Value), Error> {
-    let program = world.runner.ambient().find("ssh", "install the OpenSSH client")?;
-    let command = Command::new("ssh", program)
-        .args(["-F", world.workdir.ansible().join("ssh_config").as_str(), node.as_str(), "--"])
-        .args(["sudo", "-n", "cat", "/etc/gitlab/gitlab-secrets.json"])
-        .timeout(READ)
-        .stdout(Stdout::Private);
-    let outcome = world.runner.run(command, &mut Quiet).await?;
-    if outcome.timed_out {
-        return Err(Error::HungNode {
-            node: node.to_string(),
-            command: outcome.command,
-            seconds: READ.as_secs(),
-            ssh_config: world.workdir.ansible().join("ssh_config"),
-        });
-    }
-    let value = serde_json::from_slice(&outcome.private).map_err(|_| Error::Outputs {
-        why: format!(
-            "`/etc/gitlab/gitlab-secrets.json` of {node} could not be read as JSON ({})",
-            outcome.ended
-        ),
-    })?;
-    Ok((outcome.private, value))
-}
-
-/// Takes the keys that the package made on the node into the store, so that every other node gets them.
-async fn take_shared_secrets(world: &mut World, node: &NodeName) -> Result<(), Error> {
-    let path = bind::fetched_secrets(world, node);
-    let left: Option<Value> = fs_err::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let fetched = if let Some(fetched) = left {
-        fetched
-    } else {
-        // The role fetches it where it reconfigures. A node that needed none still has it: only the copy is lost,
-        // with the rest of the work directory.
-        let (bytes, found) = read_from_node(world, node).await?;
-        world.workdir.write_private(&path, bytes)?;
-        found
-    };
-    let differences = differences(&world.secrets.gitlab_secrets, &fetched);
-    if !differences.is_empty() {
-        return Err(Error::OtherSecrets { node: node.to_string(), differences });
-    }
-    world.secrets.gitlab_secrets = added_by_node(&world.secrets.gitlab_secrets, &fetched);
-    let values: Vec<SecretString> = world.secrets.values();
-    world.redactor.learn(&values);
-    Ok(())
-}
-
 /// Remembers which file system each data disk carries: from now on another one is a loss.
-fn record_disks(world: &mut World, states: &BTreeMap<NodeName, NodeState>) {
+fn record_disks(world: &mut World, states: &BTreeMap<NodeName, NodeState>) -> Result<(), Error> {
     for (node, state) in states {
         for disk in state.data_disks.iter().filter(|disk| disk.uuid.is_some()) {
             let known = world.secrets.data_disks.entry(disk_key(node, &disk.name)).or_default();
             known.uuid.clone_from(&disk.uuid);
         }
     }
+    Ok(world.secrets.save(&world.workdir)?)
 }
 
 /// How each node's gitlab.rb differs from the one that was bound last.

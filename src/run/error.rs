@@ -66,23 +66,30 @@ pub enum Error {
         /// How much is needed, in MiB.
         needed: u64,
     },
-    /// A node did not answer a command in time.
-    #[error("{node} did not answer `{command}` within {seconds} s")]
+    /// A step of the configuration failed on some of its nodes.
+    #[error("step {number} of {of} ({what}) failed: {source}")]
+    #[diagnostic(code(refarch::run::step), help("{}No later step was begun.", help_of(source)))]
+    Step {
+        /// Which, counted from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// What was done, to which nodes.
+        what: String,
+        /// What Ansible says.
+        source: Box<ansible::Error>,
+    },
+    /// A secret has another value than the nodes were given.
+    #[error("the store has other values than the nodes were given, of {}", names.join(", "))]
     #[diagnostic(
-        code(refarch::run::hung_node),
+        code(refarch::run::changed_secrets),
         help(
-            "look whether the node still works: its console log, and `ssh -F {ssh_config} {node}`. Then run the same command again; it does what is left"
+            "this refarch doesn't change a secret that nodes use yet: put the backup of `secrets.json` back into the work directory. Nothing was changed"
         )
     )]
-    HungNode {
-        /// Which node.
-        node: String,
-        /// What it was asked.
-        command: String,
-        /// For how long.
-        seconds: u64,
-        /// How to get there.
-        ssh_config: Utf8PathBuf,
+    ChangedSecrets {
+        /// Which secrets.
+        names: Vec<String>,
     },
     /// The lab needs root.
     #[error("the lab needs root: it makes network namespaces, mounts and hosts")]
@@ -285,6 +292,11 @@ fn places(flaws: &[Flaw]) -> String {
     places.join(", ")
 }
 
+/// What the cause itself advises, to be read before a sentence of one's own.
+fn help_of(source: &ansible::Error) -> String {
+    miette::Diagnostic::help(source).map(|help| format!("{help} ")).unwrap_or_default()
+}
+
 fn keys(differences: &[Difference]) -> String {
     let names: Vec<_> = differences.iter().map(|it| format!("`{}.{}`", it.section, it.key)).collect();
     names.join(", ")
@@ -314,10 +326,12 @@ impl Error {
             | Self::Refused { .. }
             | Self::PlanRefused { .. }
             | Self::OtherSecrets { .. }
+            | Self::ChangedSecrets { .. }
             | Self::HostKey { .. }
             | Self::Declined => ExitCode::Refused,
             Self::NotRevoked { .. } => ExitCode::LeftBehind,
-            Self::NoSsh { .. } | Self::HungNode { .. } => ExitCode::AnsibleFailed,
+            Self::NoSsh { .. } => ExitCode::AnsibleFailed,
+            Self::Step { source, .. } => source.exit_code(),
             Self::NobodyToAsk { .. } | Self::NoDeployment { .. } | Self::NoSuchNode { .. } => ExitCode::Usage,
             Self::Interrupted => ExitCode::Interrupted,
         }

@@ -30,7 +30,7 @@ pub fn ensure_secrets(store: &mut Secrets, deployment: &Deployment) -> Result<()
         })
         .collect();
     let made = secrets::shared_tree(&missing)?;
-    store.gitlab_secrets = added_by_node(&store.gitlab_secrets, &made);
+    store.gitlab_secrets = added_by_node(&store.gitlab_secrets, &made, &[]);
     Ok(())
 }
 

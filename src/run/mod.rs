@@ -15,6 +15,7 @@ mod identity;
 mod infrastructure;
 mod lab;
 mod losses;
+mod node_keys;
 mod nodes;
 mod phases;
 mod preflight;

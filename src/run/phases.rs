@@ -16,8 +16,11 @@ use crate::checks::{Check, GroupName, Level, Outcome, Verdict};
 use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
 use crate::render::Bound;
-use crate::rollout::{Rollout, Wanted};
+use crate::rollout::{Rollout, Step, Wanted};
 use crate::terraform;
+
+/// How many nodes a question names one by one.
+const MOST_NAMED: usize = 5;
 
 /// The phase after which `up` stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -90,6 +93,8 @@ pub struct PlanOutcome {
     pub planned: Planned,
     /// What would happen to the nodes; absent where they do not exist yet.
     pub rollout: Option<Rollout>,
+    /// The steps in which nodes would be configured; all of a first build where they do not exist yet.
+    pub steps: Vec<Step>,
     /// The data that would be lost, and that was given up beforehand.
     pub given_up: Vec<GivenUp>,
     /// How the nodes' gitlab.rb would change.
@@ -293,9 +298,8 @@ async fn configure(
     let mut decided = configure::probe(world, tools, wanted).await?;
     let nodes = decided.rollout.converged();
     if !nodes.is_empty() {
-        let names: Vec<_> = nodes.iter().map(NodeName::as_str).collect();
         let losses = losses::asked(&decided.given_up);
-        let question = format!("Configure {}{losses}?", names.join(", "));
+        let question = format!("Configure {}{losses}?", few(&nodes));
         confirm::go_on(consent, &question, &world.interrupts).await?;
     }
     if !decided.given_up.is_empty() {
@@ -304,6 +308,14 @@ async fn configure(
         bind::bind(world, bound)?;
     }
     configure::converge(world, tools, decided).await
+}
+
+/// The nodes by name, as far as a question can hold them.
+fn few(nodes: &[NodeName]) -> String {
+    if nodes.len() > MOST_NAMED {
+        return format!("{} nodes", nodes.len());
+    }
+    nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 async fn verify_phase(
@@ -330,13 +342,15 @@ async fn plan_phase(world: &mut World, tools: &Tools) -> Result<PlanOutcome, Err
     let Some(bound) = bound.filter(|bound| reachable && known(bound)) else {
         let diffs = configure::diffs(world, &world.render(None)?);
         let given_up = planned.given_up.clone();
-        return Ok(PlanOutcome { planned, rollout: None, given_up, diffs, files });
+        let steps = configure::first_steps(world);
+        return Ok(PlanOutcome { planned, rollout: None, steps, given_up, diffs, files });
     };
     let diffs = configure::diffs(world, &world.render(Some(&bound))?);
     let wanted = bind::wanted(world, &bound)?;
     let decided = configure::probe(world, tools, &wanted).await?;
     let given_up = [planned.given_up.clone(), decided.given_up].concat();
-    Ok(PlanOutcome { planned, rollout: Some(decided.rollout), given_up, diffs, files })
+    let (rollout, steps) = (Some(decided.rollout), decided.steps);
+    Ok(PlanOutcome { planned, rollout, steps, given_up, diffs, files })
 }
 
 /// The addresses of a deployment that exists. Nothing is made or changed for it.

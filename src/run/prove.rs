@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::nodes::{self, Gathered};
 use super::token::{self, Decided};
 use super::{Error, VerifyOptions, bind, losses, world::World};
+use crate::architecture::Component;
 use crate::checks::{
     self, Check, GroupName, Level, Machine, NodeFacts, NodeHealth, NodeTarget, Options, Proxy, SshAccess,
     Target, Verdict, WantedVersion,
@@ -110,15 +111,10 @@ fn target(world: &World, bound: &Bound) -> Result<Target, Error> {
     })
 }
 
-/// The pinned keys. They stand under the names of nodes, so that only a single node's is the front's for sure.
+/// The pinned keys of the node that answers Git over SSH: all that do have the same.
 fn ssh(world: &World) -> SshAccess {
-    let mut nodes = world.deployment.nodes.keys();
-    match (nodes.next(), nodes.next()) {
-        (Some(only), None) => {
-            SshAccess { known_hosts: Some(world.workdir.known_hosts()), alias: Some(only.to_string()) }
-        }
-        _ => SshAccess::default(),
-    }
+    let alias = world.deployment.deploy_node().to_string();
+    SshAccess { known_hosts: Some(world.workdir.known_hosts()), alias: Some(alias) }
 }
 
 fn url(world: &World) -> Result<url::Url, Error> {
@@ -136,7 +132,7 @@ fn node_target(world: &World, node: &Node, url: &url::Url) -> NodeTarget {
     NodeTarget {
         name: node.name.to_string(),
         ssh_config: world.workdir.ansible().join("ssh_config"),
-        health: Some(NodeHealth {
+        health: matches!(node.component, Component::AllInOne | Component::Rails).then(|| NodeHealth {
             url: url.clone(),
             resolve: format!("{host}:{port}:127.0.0.1"),
             ca: world

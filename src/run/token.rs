@@ -1,6 +1,6 @@
 //! The token that the checks use a deployment's instance with.
 //!
-//! Its value is made here, kept in the secrets store, and registered by GitLab's own Ruby on the front node. It reaches
+//! Its value is made here, kept in the secrets store, and registered by GitLab's own Ruby on a node that has it. It reaches
 //! that node on the standard input of ssh, so that neither side has it among its arguments. It ends by itself within a
 //! day, and nobody needs the password of `root`.
 
@@ -63,12 +63,12 @@ pub(super) struct Door<'a> {
 }
 
 impl<'a> Door<'a> {
-    /// The way to the front node.
-    pub fn to_front(world: &'a World) -> Self {
+    /// The way to a node with Rails.
+    pub fn to_rails(world: &'a World) -> Self {
         Self {
             runner: &world.runner,
             ssh_config: world.workdir.ansible().join("ssh_config").to_string(),
-            node: world.deployment.front.to_string(),
+            node: world.deployment.deploy_node().to_string(),
         }
     }
 
@@ -182,7 +182,7 @@ pub(super) async fn registered(
         Decided::None(why) => return Ok(Err(why)),
         Decided::Fresh(token) => token,
     };
-    match Door::to_front(world).run(Some(&token)).await? {
+    match Door::to_rails(world).run(Some(&token)).await? {
         Ok(revoked) => {
             let also = match revoked.len() {
                 0 => String::new(),
@@ -202,7 +202,7 @@ pub(super) async fn registered(
 
 /// Revokes all tokens of refarch on the instance, and forgets the stored one. Says how many those were.
 pub(super) async fn revoke(world: &mut World) -> Result<usize, Error> {
-    match Door::to_front(world).run(None).await? {
+    match Door::to_rails(world).run(None).await? {
         Ok(revoked) => {
             world.secrets.token = None;
             world.secrets.save(&world.workdir)?;

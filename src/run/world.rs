@@ -15,7 +15,7 @@ use super::{
     lab::Lab,
     losses,
 };
-use crate::architecture;
+use crate::architecture::{self, Component};
 use crate::deployment::{Deployment, NodeName, SecretName, resolve};
 use crate::events::{self, Kind, Reader, Sender, Writer};
 use crate::process::{Ambient, Interrupts, Parts, Redactor, Runner};
@@ -198,6 +198,10 @@ impl World {
             let comment = format!("refarch {}", self.deployment.name);
             self.secrets.ssh = Some(workdir::ssh_key(&self.runner, &comment).await?);
         }
+        if self.secrets.host_keys.is_empty() && self.deployment.has(Component::Rails) {
+            let host = self.deployment.gitlab.url.host();
+            self.secrets.host_keys = workdir::host_keys(&self.runner, host).await?;
+        }
         self.redactor.learn(&self.secrets.values());
         self.secrets.save(&self.workdir)?;
         self.secrets_known = true;
@@ -243,6 +247,12 @@ impl World {
         };
         let nodes = self.deployment.nodes.values();
         nodes.flat_map(|node| node.data_disks.keys().filter_map(|disk| of_node(&node.name, disk))).collect()
+    }
+
+    /// Whether the deployment was verified as a whole once, as far as the store knows.
+    #[must_use]
+    pub fn built(&self) -> bool {
+        self.secrets.data_disks.values().any(|disk| disk.built)
     }
 
     /// Where the password of `root` lies, for the people who sign in first.

@@ -103,6 +103,11 @@ impl Workdir {
         self.root.join("runs")
     }
 
+    /// Makes a folder of the work directory, and those above it, for the owner only.
+    pub fn private_folder(&self, path: &Utf8Path) -> Result<(), Error> {
+        make_private(path)
+    }
+
     /// Writes a file of the work directory that holds a secret.
     pub fn write_private(&self, path: &Utf8Path, content: impl AsRef<[u8]>) -> Result<(), Error> {
         if let Some(folder) = path.parent().filter(|folder| folder.starts_with(&self.root)) {

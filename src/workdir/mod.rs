@@ -12,7 +12,7 @@ mod secrets;
 mod write;
 
 pub use error::Error;
-pub use keys::ssh_key;
+pub use keys::{host_keys, ssh_key};
 pub use layout::Workdir;
 pub use lock::{Claim, Leftover, Lock, Owner};
 pub use runs::{KEPT, Run};

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Error, Workdir};
 
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// What is known of the data disks, by `node/disk`.
 pub type DataDisks = BTreeMap<String, DataDisk>;
@@ -32,6 +32,9 @@ pub struct Secrets {
     pub data_disks: DataDisks,
     /// The token that the checks use the instance with, if one was made. Since version 2.
     pub token: Option<Token>,
+    /// The SSH host keys that all nodes which answer Git over SSH share, by kind; empty where one node answers alone.
+    /// Since version 3.
+    pub host_keys: BTreeMap<String, SshKey>,
 }
 
 /// A personal access token of the instance.
@@ -86,6 +89,8 @@ struct Stored {
     data_disks: DataDisks,
     #[serde(default)]
     token: Option<StoredToken>,
+    #[serde(default)]
+    host_keys: BTreeMap<String, StoredPair>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,6 +120,7 @@ impl Secrets {
             gitlab_secrets: Value::Null,
             token: None,
             data_disks: DataDisks::new(),
+            host_keys: BTreeMap::new(),
         }
     }
 
@@ -155,7 +161,7 @@ impl Secrets {
     #[must_use]
     pub fn values(&self) -> Vec<SecretString> {
         let mut values: Vec<SecretString> = self.named.values().cloned().collect();
-        values.extend(self.ssh.iter().map(|key| key.private.clone()));
+        values.extend(self.ssh.iter().chain(self.host_keys.values()).map(|key| key.private.clone()));
         values.extend(self.certificates.values().map(|certificate| certificate.key.clone()));
         values.extend(self.token.iter().map(|token| token.value.clone()));
         leaves(&self.gitlab_secrets, &mut values);
@@ -192,6 +198,11 @@ impl From<Stored> for Secrets {
                 value: token.value.into(),
                 expires: token.expires,
             }),
+            host_keys: stored
+                .host_keys
+                .into_iter()
+                .map(|(kind, pair)| (kind, SshKey { public: pair.public, private: pair.private.into() }))
+                .collect(),
         }
     }
 }
@@ -223,6 +234,11 @@ impl From<&Secrets> for Stored {
                 value: token.value.expose_secret().to_owned(),
                 expires: token.expires,
             }),
+            host_keys: secrets
+                .host_keys
+                .iter()
+                .map(|(kind, key)| (kind.clone(), pair(&key.public, &key.private)))
+                .collect(),
         }
     }
 }
@@ -238,6 +254,7 @@ impl fmt::Debug for Secrets {
             .field("gitlab_secrets", &if self.gitlab_secrets.is_null() { "none" } else { "[redacted]" })
             .field("data_disks", &self.data_disks)
             .field("token", &self.token)
+            .field("host_keys", &self.host_keys)
             .finish()
     }
 }
@@ -290,6 +307,8 @@ mod tests {
         let expires = Date::constant(2026, 11, 24);
         secrets.token =
             Some(Token { name: "refarch-verify-1".into(), value: "PRIVATE-token".into(), expires });
+        let host = SshKey { public: "ecdsa-sha2-nistp256 AAAA".into(), private: "PRIVATE-host".into() };
+        secrets.host_keys.insert("ecdsa".into(), host);
         secrets
     }
 
@@ -303,6 +322,7 @@ mod tests {
         assert_eq!(loaded.named["root_password"].expose_secret(), "PRIVATE-root");
         assert_eq!(loaded.gitlab_secrets, filled().gitlab_secrets);
         assert_eq!(loaded.data_disks, filled().data_disks);
+        assert_eq!(loaded.host_keys["ecdsa"].private.expose_secret(), "PRIVATE-host");
         let token = loaded.token.unwrap();
         assert_eq!(token.value.expose_secret(), "PRIVATE-token");
         assert_eq!(
@@ -319,7 +339,7 @@ mod tests {
             filled().values().iter().map(|value| value.expose_secret().to_owned()).collect();
         values.sort();
         let wanted =
-            ["PRIVATE-ca", "PRIVATE-db", "PRIVATE-list", "PRIVATE-root", "PRIVATE-ssh", "PRIVATE-token"];
+            ["ca", "db", "host", "list", "root", "ssh", "token"].map(|name| format!("PRIVATE-{name}"));
         assert_eq!(values, wanted);
         assert!(!format!("{:?}", filled()).contains("PRIVATE"));
     }
@@ -330,6 +350,7 @@ mod tests {
         for (fixture, token) in [
             (include_str!("../../tests/fixtures/secrets-v1.json"), None),
             (include_str!("../../tests/fixtures/secrets-v2.json"), Some("refarch-verify-20261123T145000-2")),
+            (include_str!("../../tests/fixtures/secrets-v3.json"), Some("refarch-verify-20261123T145000-2")),
         ] {
             workdir.write_private(&workdir.secrets_file(), fixture).unwrap();
             let secrets = Secrets::load(&workdir).unwrap().unwrap();
@@ -347,7 +368,7 @@ mod tests {
             ("", "near line 1"),
             ("{\"version\": 1, \"suffix\": 5, \"x\": \"PRIVATE\"}", "near line 1"),
             ("{\"suffix\": \"PRIVATE\"}", "no version"),
-            ("{\"version\": 3, \"suffix\": \"PRIVATE\"}", "version 3, and this refarch knows up to 2"),
+            ("{\"version\": 4, \"suffix\": \"PRIVATE\"}", "version 4, and this refarch knows up to 3"),
         ] {
             fs_err::write(workdir.secrets_file(), text).unwrap();
             let error = Secrets::load(&workdir).unwrap_err();

@@ -66,7 +66,7 @@ fn the_driver_is_killed_while_terraform_works(kills: &Deployment) {
 
 fn ansible_is_killed(kills: &Deployment) -> Running {
     let mut up = kills.start(&["up", "--yes"]);
-    let ansible = up.child("ansible-playbook", "site.yml");
+    let ansible = up.child("ansible-playbook", "prepare.yml");
     up.task("Copy the package");
     signal(ansible, Signal::SIGKILL);
     up.end().assert(6, &["configure failed", "ansible-playbook.log"]);
@@ -75,7 +75,7 @@ fn ansible_is_killed(kills: &Deployment) -> Running {
 
 fn the_driver_is_killed_while_ansible_works(kills: &Deployment) {
     let mut up = kills.start(&["up", "--yes"]);
-    let ansible = up.child("ansible-playbook", "site.yml");
+    let ansible = up.child("ansible-playbook", "configure.yml");
     up.task("Run gitlab-ctl reconfigure");
     let stopped = Stopped::new(ansible);
     up.kill();

@@ -174,7 +174,9 @@ fn plain_tools_accept_what_is_rendered(life: &Deployment) {
     terraform(&["init", "-backend=false", "-input=false", "-no-color"]);
     terraform(&["validate", "-no-color"]);
     let ansible = machine::cache().join("tools/ansible/bin/ansible-playbook");
-    for playbook in ["site.yml", "probe.yml", "mark_built.yml"] {
+    for playbook in
+        ["prepare.yml", "configure.yml", "site.yml", "probe.yml", "fetch_secrets.yml", "mark_built.yml"]
+    {
         let mut command = Command::new(&ansible);
         command
             .current_dir(tree.join("ansible"))

@@ -22,7 +22,7 @@ pub(super) fn judge(facts: &NodeFacts, now: Timestamp) -> Result<String, Miss> {
     };
     let days = now.until((Unit::Hour, end)).map_or(0, |span| i64::from(span.get_hours()) / 24);
     let until = end.strftime("%Y-%m-%d");
-    if facts.state.files.certificate.as_ref() != Some(&facts.wanted.certificate) {
+    if facts.state.files.certificate != facts.wanted.certificate {
         return Err(Miss::fail(
             format!("another certificate than was delivered, valid until {until}"),
             again,

@@ -2,18 +2,32 @@
 
 use super::NodeFacts;
 use crate::checks::question::Miss;
+use crate::rollout::Files;
 
 const AGAIN: &str = "see what differs with `refarch plan`, and bring the node back with `refarch up`";
 
 pub(super) fn judge(facts: &NodeFacts) -> Result<String, Miss> {
     let (files, wanted) = (&facts.state.files, &facts.wanted);
-    let named = [
-        ("gitlab.rb", &files.gitlab_rb, Some(&wanted.gitlab_rb)),
-        ("refarch-secrets.json", &files.refarch_secrets, Some(&wanted.refarch_secrets)),
-        ("gitlab-secrets.json", &files.gitlab_secrets, wanted.gitlab_secrets.as_ref()),
-    ];
-    let wrong: Vec<String> =
-        named.iter().filter_map(|(name, found, wanted)| difference(name, found.as_ref(), *wanted)).collect();
+    let of = |files: &Files| {
+        [
+            ("gitlab.rb", files.gitlab_rb.clone()),
+            ("refarch-secrets.json", files.refarch_secrets.clone()),
+            ("gitlab-secrets.json", files.gitlab_secrets.clone()),
+            ("the node's data", files.data.clone()),
+            ("what was made of it", files.rendered.clone()),
+        ]
+    };
+    let found = of(files);
+    let wanted_of = [&wanted.gitlab_rb, &wanted.refarch_secrets, &wanted.gitlab_secrets, &wanted.data, &None];
+    // gitlab-secrets.json is the node's own work: it must be there also where there is no copy to compare it with.
+    let is_needed = |name: &str| name == "gitlab-secrets.json" && wanted.package.is_some();
+    let wrong: Vec<String> = found
+        .iter()
+        .zip(wanted_of)
+        .filter_map(|((name, found), wanted)| {
+            difference(name, found.as_ref(), wanted.as_ref(), is_needed(name))
+        })
+        .collect();
     if !wrong.is_empty() {
         return Err(Miss::fail(wrong.join("; "), AGAIN));
     }
@@ -23,19 +37,16 @@ pub(super) fn judge(facts: &NodeFacts) -> Result<String, Miss> {
             "finish it with `refarch up`",
         ));
     };
-    let configured = [
-        ("gitlab.rb", &stamp.gitlab_rb, &files.gitlab_rb),
-        ("refarch-secrets.json", &stamp.refarch_secrets, &files.refarch_secrets),
-        ("gitlab-secrets.json", &stamp.gitlab_secrets, &files.gitlab_secrets),
-    ];
-    let stale: Vec<&str> = configured
-        .iter()
-        .filter(|(_, stamped, found)| found.as_ref() != Some(*stamped))
-        .map(|(name, ..)| *name)
-        .collect();
+    let stamped = of(&stamp.files);
+    let pairs = stamped.iter().zip(&found);
+    let stale: Vec<&str> =
+        pairs.filter(|((_, stamped), (_, found))| stamped != found).map(|((name, _), _)| *name).collect();
     if !stale.is_empty() {
         let saw = format!("delivered but not configured since: {}", stale.join(", "));
         return Err(Miss::fail(saw, "finish it with `refarch up`"));
+    }
+    if wanted.package.is_none() {
+        return Ok("its data is as delivered and configured".into());
     }
     if wanted.gitlab_secrets.is_none() {
         return Err(Miss::skip(
@@ -46,9 +57,15 @@ pub(super) fn judge(facts: &NodeFacts) -> Result<String, Miss> {
     Ok("gitlab.rb and the secrets are as delivered and configured".into())
 }
 
-fn difference(name: &str, found: Option<&String>, wanted: Option<&String>) -> Option<String> {
+fn difference(
+    name: &str,
+    found: Option<&String>,
+    wanted: Option<&String>,
+    is_needed: bool,
+) -> Option<String> {
     match (found, wanted) {
-        (None, _) => Some(format!("{name} is missing")),
+        (None, Some(_)) => Some(format!("{name} is missing")),
+        (None, None) if is_needed => Some(format!("{name} is missing")),
         (Some(found), Some(wanted)) if found != wanted => Some(format!("{name} is not what was delivered")),
         _ => None,
     }
@@ -84,7 +101,7 @@ mod tests {
         unfinished.state.stamp = None;
         assert_eq!(judge(&unfinished).unwrap_err().status, Status::Fail);
         let mut stale = facts();
-        stale.state.stamp.as_mut().unwrap().gitlab_rb = "old".into();
+        stale.state.stamp.as_mut().unwrap().files.gitlab_rb = Some("old".into());
         let miss = judge(&stale).unwrap_err();
         assert_eq!(
             (miss.status, miss.saw.as_str()),

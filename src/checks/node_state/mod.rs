@@ -53,7 +53,10 @@ const ASKS: [Ask; 6] = [
     Ask {
         check: Check::PackageInstalled,
         asked: "dpkg for the package",
-        wanted: |facts| format!("gitlab-ee {}, held against upgrades", facts.wanted.package),
+        wanted: |facts| match &facts.wanted.package {
+            Some(version) => format!("gitlab-ee {version}, held against upgrades"),
+            None => "the package that the node serves with".into(),
+        },
         judge: |facts, _| package::judge(facts),
     },
     Ask {
@@ -92,7 +95,13 @@ pub(super) fn check(node: &NodeTarget, facts: &Result<NodeFacts, String>, now: T
         };
         Question::new(ask.check, asked, wanted).on(&node.name).answer(answer)
     };
-    ASKS.iter().map(one).collect()
+    // A node that serves no TLS has no certificate to ask about.
+    let applies = |ask: &&Ask| {
+        ask.check != Check::Certificate
+            || facts.as_ref().is_ok_and(|facts| facts.wanted.certificate.is_some())
+            || facts.is_err()
+    };
+    ASKS.iter().filter(applies).map(one).collect()
 }
 
 fn unknown(node: &NodeTarget, why: &str) -> Miss {
@@ -135,11 +144,12 @@ pub(super) mod tests {
         NodeFacts {
             state: serde_json::from_value(state).unwrap(),
             wanted: Wanted {
-                package: "18.11.2-ee.0".into(),
-                gitlab_rb: "a".into(),
-                refarch_secrets: "b".into(),
+                package: Some("18.11.2-ee.0".into()),
+                gitlab_rb: Some("a".into()),
+                refarch_secrets: Some("b".into()),
                 gitlab_secrets: Some("c".into()),
-                certificate: "d".into(),
+                certificate: Some("d".into()),
+                data: None,
             },
             services: &["nginx", "puma"],
             offset: Offset { seconds: 0.1, uncertainty_s: 0.4 },

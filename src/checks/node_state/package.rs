@@ -2,10 +2,11 @@
 
 use super::NodeFacts;
 use crate::checks::question::Miss;
+use crate::rollout::Package;
 
 pub(super) fn judge(facts: &NodeFacts) -> Result<String, Miss> {
     let package = &facts.state.package;
-    let wanted = &facts.wanted.package;
+    let Some(wanted) = &facts.wanted.package else { return other(package) };
     match &package.installed {
         None => Err(Miss::fail("the package is not installed", "install it with `refarch up`")),
         Some(installed) if installed != wanted => Err(Miss::fail(
@@ -17,6 +18,14 @@ pub(super) fn judge(facts: &NodeFacts) -> Result<String, Miss> {
             "hold it again with `refarch up`, or with `apt-mark hold gitlab-ee` on the node",
         )),
         Some(installed) => Ok(format!("gitlab-ee {installed}, held")),
+    }
+}
+
+/// A node without GitLab's package has one of the distribution's, of whichever version that keeps.
+fn other(package: &Package) -> Result<String, Miss> {
+    match &package.installed {
+        None => Err(Miss::fail("the package is not installed", "install it with `refarch up`")),
+        Some(installed) => Ok(format!("version {installed}")),
     }
 }
 

@@ -132,13 +132,13 @@ fn a_state_that_finds_no_room_is_kept_and_taken_back() {
 #[test]
 fn a_disk_that_fills_while_ansible_works_is_named_and_proves_nothing() {
     let stage = Stage::with(&until_configure(json!({
-        "command": "site.yml", "play": "ansible/good", "hold_before": "host_start",
+        "command": "prepare.yml", "play": "ansible/good", "hold_before": "host_start",
     })));
     let disk = Disk::of(&stage);
     let mut up = stage.start(&["up", "--yes"]);
-    up.until("the playbook", |_| (stage.calls().last()? == "site.yml").then_some(()));
+    up.until("the playbook", |_| (stage.calls().last()? == "prepare.yml").then_some(()));
     let secrets = stage.secrets();
-    fill_while_held(&stage, &disk, &mut up, "site.yml");
+    fill_while_held(&stage, &disk, &mut up, "prepare.yml");
     up.end().assert(
         6,
         &[
@@ -151,7 +151,7 @@ fn a_disk_that_fills_while_ansible_works_is_named_and_proves_nothing() {
     assert!(stage.secrets() == secrets);
     assert_nothing_half_written(&stage.work());
     disk.free();
-    stage.steps(&until_configure(json!({"command": "site.yml", "play": "ansible/failed"})));
+    stage.steps(&until_configure(json!({"command": "prepare.yml", "play": "ansible/failed"})));
     stage.run(&["up", "--yes"]).assert(6, &["the package is broken"]);
     assert!(stage.secrets()["suffix"] == secrets["suffix"], "it was begun anew");
 }

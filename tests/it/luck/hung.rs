@@ -35,7 +35,7 @@ async fn a_playbook_that_says_nothing_is_stopped_and_told_where_it_was() {
 
 #[test]
 fn a_node_whose_ssh_never_answers_is_waited_for_in_words_and_can_be_left() {
-    let mut steps = until_configure(json!({"command": "site.yml", "play": "ansible/good"}));
+    let mut steps = until_configure(json!({"command": "prepare.yml", "play": "ansible/good"}));
     for step in &mut steps {
         if step["command"] == "ssh-keyscan" {
             // The program ends, as after its time-out, and has seen no key.
@@ -47,5 +47,5 @@ fn a_node_whose_ssh_never_answers_is_waited_for_in_words_and_can_be_left() {
     up.until_said(&format!("waiting for SSH on {NODE}"));
     up.signal(Signal::SIGINT);
     up.end().assert(130, &["bind failed", "the same command again"]);
-    assert!(!stage.calls().contains(&"site.yml".to_owned()));
+    assert!(!stage.calls().contains(&"prepare.yml".to_owned()));
 }

@@ -17,7 +17,7 @@ fn apply(wanted: &Value) -> Vec<Value> {
 /// A playbook that is interrupted while a node is at work.
 fn site(wanted: &Value) -> Vec<Value> {
     let mut step = json!({
-        "command": "site.yml", "play": "ansible/interrupted", "wait_before": "User interrupted",
+        "command": "prepare.yml", "play": "ansible/interrupted", "wait_before": "User interrupted",
     });
     step.as_object_mut().unwrap().extend(wanted.as_object().unwrap().clone());
     until_configure(step)
@@ -85,7 +85,7 @@ fn one_ctrl_c_ends_ansible_in_good_order() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let stage = Stage::with(&site(&json!({})));
         let mut up = stage.start(&["up", "--yes"]);
-        up.until("the task of the playbook", |_| (stage.calls().last()? == "site.yml").then_some(()));
+        up.until("the task of the playbook", |_| (stage.calls().last()? == "prepare.yml").then_some(()));
         up.until("its beginning", |running| running.said().contains("Ansible: Do things").then_some(()));
         up.signal(signal);
         up.end().assert(
@@ -100,7 +100,7 @@ fn one_ctrl_c_ends_ansible_in_good_order() {
 fn a_second_ctrl_c_says_what_a_third_does_to_ansible_and_the_third_does_it() {
     let stage = Stage::with(&site(&json!({"stubborn": true})));
     let mut up = stage.start(&["up", "--yes"]);
-    up.until("the playbook", |_| (stage.calls().last()? == "site.yml").then_some(()));
+    up.until("the playbook", |_| (stage.calls().last()? == "prepare.yml").then_some(()));
     up.signal(Signal::SIGINT);
     assert_eq!(up.interrupted(1), "it is stopped in 60 s, or by a third Ctrl-C");
     up.signal(Signal::SIGINT);
