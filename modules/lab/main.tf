@@ -36,7 +36,6 @@ locals {
     {
       all   = [for node in sort(keys(var.nodes)) : lab_host.node[node].address]
       users = [lab_network.this.gateway]
-      admin = [lab_network.this.gateway]
     },
   )
 }

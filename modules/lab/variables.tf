@@ -33,7 +33,7 @@ variable "nodes" {
 }
 
 variable "flows" {
-  description = "Who connects to whom (components, `all` nodes, `users` or `admin`), on which port, and why: the rules of the network."
+  description = "Who connects to whom (components, `all` nodes, `users`), on which port, and why: the rules of the network."
   type = list(object({
     from     = string
     to       = string

@@ -4,9 +4,11 @@
 //! them types. It knows nothing of a particular customer.
 
 mod component;
+mod ports;
 mod types;
 
 pub use component::Component;
+pub use ports::{Closed, Condition, Many, NamedPort, Party, Port, Ports, Protocol, Row};
 pub use types::{Architecture, ComponentSize, Disks, Error, Iops, MachineTypes, RequestRate, Source};
 
 use crate::spec::Size;
@@ -25,7 +27,7 @@ pub fn of_size(size: Size) -> Result<Architecture, Error> {
         Size::TwentyFiveK => include_str!("../../reference-architectures/25k.yml"),
         Size::FiftyK => include_str!("../../reference-architectures/50k.yml"),
     };
-    Architecture::from_yaml(text)
+    Ok(Architecture { ports: Ports::read()?, ..Architecture::from_yaml(text)? })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::Component;
+use super::{Component, Ports};
 
 /// One reference architecture.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -25,6 +25,9 @@ pub struct Architecture {
     pub source: Source,
     /// Its components in the documentation's order.
     pub components: IndexMap<Component, ComponentSize>,
+    /// Who connects to whom, which is one table for all sizes and not part of their files.
+    #[serde(skip)]
+    pub ports: Ports,
 }
 
 /// Requests a second, by kind.

@@ -3,6 +3,7 @@
 //! Nothing optional is left here: whoever reads a deployment asks no more questions. Addresses are
 //! names until Terraform has made the nodes.
 
+mod flows;
 mod node;
 mod objects;
 mod resolve;
@@ -51,16 +52,16 @@ pub struct Deployment {
 /// Traffic that must be let through.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Flow {
-    /// A component, or `users` for whoever may reach the instance.
+    /// A component, `all` for every node, or `users` for whoever may reach the instance.
     pub from: String,
-    /// The component that listens.
+    /// The component that listens, or `all`.
     pub to: String,
-    /// TCP port.
+    /// The port that is listened on.
     pub port: u16,
     /// Transport protocol.
     pub protocol: &'static str,
     /// What breaks without it.
-    pub why: &'static str,
+    pub why: String,
 }
 
 impl Deployment {

@@ -2,8 +2,9 @@
 
 use indexmap::IndexMap;
 
+use super::flows::{Standing, flows};
 use super::{
-    DataDisk, Database, Deployment, Flow, Git, Machine, Node, NodeName, Objects, REDIS, REDIS_CACHE,
+    DataDisk, Database, Deployment, Git, Machine, Node, NodeName, Objects, REDIS, REDIS_CACHE,
     REDIS_PERSISTENT, Redis, RedisGroup, SecretName, Sidekiq, Topology,
 };
 use crate::architecture::{Architecture, Component, ComponentSize, Disks, MachineTypes};
@@ -30,14 +31,19 @@ pub fn resolve(spec: &Spec, architecture: Architecture) -> Deployment {
         .first()
         .cloned()
         .unwrap_or_else(|| NodeName::new(&spec.name, Component::AllInOne, 1));
-    let to = nodes.get(&front).map_or(Component::AllInOne, |node| node.component);
+    let topology = topology(&nodes);
+    let standing = Standing {
+        components: nodes.values().map(|node| node.component).collect(),
+        topology: &topology,
+        https: spec.gitlab.url.port_or_default(),
+    };
     Deployment {
         name: spec.name.clone(),
         gitlab: spec.gitlab.clone(),
         provider: spec.provider.clone(),
         tls: spec.tls.clone(),
-        flows: flows(to, spec.gitlab.url.port_or_default()),
-        topology: topology(&nodes),
+        flows: flows(&architecture.ports, &standing),
+        topology,
         architecture,
         nodes,
         front,
@@ -133,15 +139,4 @@ fn node(spec: &Spec, component: Component, size: &ComponentSize, index: u32) -> 
         },
         name,
     }
-}
-
-/// What must reach the front from outside.
-/// Source: <https://docs.gitlab.com/administration/package_information/defaults/> (read 2026-08).
-fn flows(to: Component, https: u16) -> Vec<Flow> {
-    let flow = |port, why| Flow { from: "users".into(), to: to.name().into(), port, protocol: "tcp", why };
-    vec![
-        flow(22, "Git over SSH, and the way in for Ansible"),
-        flow(80, "the redirect to HTTPS"),
-        flow(https, "the web interface, the API and Git over HTTPS"),
-    ]
 }
