@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::manifest::{self, Version};
 use crate::terminal::say;
-use crate::{paths, reconfigure, settings};
+use crate::{cluster, paths, reconfigure, settings};
 
 /// What is asked of gitlab-ctl.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,13 +15,33 @@ enum Request<'a> {
     Service { verb: &'a str, service: Option<&'a str> },
     Tail { service: Option<&'a str> },
     CheckConfig { version: Option<Version> },
+    Patroni(&'a [&'a str]),
+    PostgresqlPrimary,
+    RedisMaster,
+    PgbouncerConsole(&'a [&'a str]),
+    PgbouncerNotify { new_host: Option<&'a str> },
+    PasswordHash { user: &'a str },
+    WritePgpass(&'a [&'a str]),
     Arguments(&'a str),
     Unknown,
 }
 
 const VERBS: [&str; 5] = ["status", "start", "stop", "restart", "hup"];
 
-fn parse<'a>(arguments: &[&'a str]) -> Request<'a> {
+const OTHERS: [&str; 10] = [
+    "check-config",
+    "get-postgresql-primary",
+    "get-redis-master",
+    "patroni",
+    "pg-password-md5",
+    "pgb-console",
+    "pgb-notify",
+    "reconfigure",
+    "tail",
+    "write-pgpass",
+];
+
+fn parse<'a>(arguments: &'a [&'a str]) -> Request<'a> {
     match arguments {
         ["reconfigure"] => Request::Reconfigure,
         [verb] if VERBS.contains(verb) => Request::Service { verb, service: None },
@@ -33,9 +53,15 @@ fn parse<'a>(arguments: &[&'a str]) -> Request<'a> {
         ["check-config", option] if option.starts_with("--version=") => {
             checked(option.trim_start_matches("--version="))
         }
-        [verb, ..] if VERBS.contains(verb) || ["reconfigure", "tail", "check-config"].contains(verb) => {
-            Request::Arguments(verb)
-        }
+        ["patroni", rest @ ..] => Request::Patroni(rest),
+        ["get-postgresql-primary"] => Request::PostgresqlPrimary,
+        ["get-redis-master"] => Request::RedisMaster,
+        ["pgb-console", rest @ ..] => Request::PgbouncerConsole(rest),
+        ["pgb-notify"] => Request::PgbouncerNotify { new_host: None },
+        ["pgb-notify", "--newhost", host] => Request::PgbouncerNotify { new_host: Some(host) },
+        ["pg-password-md5", user] => Request::PasswordHash { user },
+        ["write-pgpass", rest @ ..] => Request::WritePgpass(rest),
+        [verb, ..] if VERBS.contains(verb) || OTHERS.contains(verb) => Request::Arguments(verb),
         _ => Request::Unknown,
     }
 }
@@ -60,6 +86,13 @@ pub fn run(arguments: &[String]) -> u8 {
         Request::Service { verb, service } => each(verb, service),
         Request::Tail { service } => tail(service),
         Request::CheckConfig { version } => check_config(version),
+        Request::Patroni(arguments) => cluster::patroni(arguments),
+        Request::PostgresqlPrimary => cluster::postgresql_primary(),
+        Request::RedisMaster => cluster::redis_master(),
+        Request::PgbouncerConsole(arguments) => cluster::pgbouncer_console(arguments),
+        Request::PgbouncerNotify { new_host } => cluster::pgbouncer_notify(new_host),
+        Request::PasswordHash { user } => cluster::password_hash(user),
+        Request::WritePgpass(arguments) => cluster::write_pgpass(arguments),
         Request::Arguments(verb) => {
             say(format!("The command {verb} does not accept these arguments"));
             2
@@ -67,8 +100,7 @@ pub fn run(arguments: &[String]) -> u8 {
         Request::Unknown => {
             say("I don't know that command.");
             say(format!("gitlab-ctl ({}): command (subcommand)", paths::NOTICE));
-            for known in ["check-config", "reconfigure", "status", "start", "stop", "restart", "hup", "tail"]
-            {
+            for known in OTHERS.into_iter().chain(VERBS) {
                 say(format!("  {known}"));
             }
             1
@@ -194,6 +226,8 @@ fn sv(service: &str, verb: &str) -> u8 {
     let output = Command::new(Path::new(paths::INIT).join(service))
         .arg(verb)
         .env("SVDIR", paths::SERVICE)
+        // Patroni asks Consul once more before it stops, and Consul may be down already.
+        .env("SVWAIT", "60")
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output();
@@ -268,6 +302,12 @@ mod tests {
         assert_eq!(parse(&["check-config", "--version", "19.0.1"]), later);
         assert_eq!(parse(&["check-config"]), Request::CheckConfig { version: None });
         assert_eq!(parse(&["check-config", "--version=x"]), Request::Arguments("check-config"));
+        assert_eq!(parse(&["patroni", "members"]), Request::Patroni(&["members"]));
+        assert_eq!(
+            parse(&["pgb-notify", "--newhost", "a"]),
+            Request::PgbouncerNotify { new_host: Some("a") }
+        );
+        assert_eq!(parse(&["pg-password-md5"]), Request::Arguments("pg-password-md5"));
         assert_eq!(parse(&["cleanse"]), Request::Unknown);
         assert_eq!(parse(&[]), Request::Unknown);
     }

@@ -6,6 +6,7 @@
 //! are the real programs. It knows nothing of refarch: what it accepts, refuses and answers comes from
 //! GitLab's documentation and the recorded facts about the package.
 
+mod cluster;
 mod config;
 mod control;
 mod database;
@@ -15,6 +16,8 @@ mod health;
 mod hook;
 mod internal_api;
 mod jobs;
+mod leader;
+mod local_http;
 mod manifest;
 mod objects;
 mod paths;
@@ -30,6 +33,7 @@ mod services;
 mod settings;
 mod shell;
 mod site;
+mod targets;
 mod terminal;
 mod token;
 mod wire;
@@ -41,6 +45,8 @@ use terminal::complain;
 pub fn run(program: &str, arguments: &[String]) -> u8 {
     match (program, arguments) {
         ("gitlab-ctl", arguments) => control::run(arguments),
+        ("gitlab-psql", arguments) => cluster::psql(arguments),
+        ("gitlab-redis-cli", arguments) => cluster::redis_cli(arguments),
         ("gitlab-rails", arguments) => rails::run(arguments),
         ("gitlab-rake", arguments) => rake::run(arguments),
         ("gitlab-shell", arguments) => shell::run(arguments),
@@ -51,6 +57,8 @@ pub fn run(program: &str, arguments: &[String]) -> u8 {
         ("post-receive", _) => hook::post_receive(),
         (_, [word, rest @ ..]) if word == "rails" => rails::run(rest),
         (_, [word, rest @ ..]) if word == "rake" => rake::run(rest),
+        (_, [word, rest @ ..]) if word == "failover-pgbouncer" => cluster::failover(rest),
+        (_, [word, service]) if word == "prometheus-targets" => targets::write(service),
         (_, [word]) if word == "records" => rails::records(),
         (_, [word]) if word == "seeded" => rake::seeded(),
         (_, [service]) => serve(service),

@@ -24,6 +24,8 @@ pub const SV: &str = "/opt/gitlab/sv";
 pub const SERVICE: &str = "/opt/gitlab/service";
 /// Links to `sv`, one a service, as init scripts.
 pub const INIT: &str = "/opt/gitlab/init";
+/// Environments of services, one folder each.
+pub const ETC: &str = "/opt/gitlab/etc";
 /// Data of all services.
 pub const DATA: &str = "/var/opt/gitlab";
 /// Logs of all services.

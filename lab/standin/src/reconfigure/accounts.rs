@@ -3,13 +3,20 @@
 use nix::unistd::{Group, User};
 
 use super::{Error, program};
-use crate::site::{Account, Accounts};
+use crate::site::{Account, Service, Site};
 use crate::terminal::say;
 
 /// Makes those that are missing.
-pub fn apply(accounts: &Accounts) -> Result<(), Error> {
+pub fn apply(site: &Site) -> Result<(), Error> {
+    let accounts = &site.accounts;
     if !accounts.managed {
         return Ok(());
+    }
+    if site.runs(Service::Consul) {
+        make(&accounts.consul)?;
+    }
+    if site.runs(Service::Prometheus) || site.runs(Service::NodeExporter) {
+        make(&accounts.prometheus)?;
     }
     for account in [&accounts.git, &accounts.web, &accounts.redis, &accounts.psql] {
         make(account)?;

@@ -24,6 +24,12 @@ impl Owner {
     /// The superuser.
     pub const ROOT: Self = Self { uid: 0, gid: 0 };
 
+    /// A user and a group by number.
+    #[must_use]
+    pub const fn of(uid: u32, gid: u32) -> Self {
+        Self { uid, gid }
+    }
+
     /// A user and a group by name.
     pub fn named(user: &str, group: &str) -> Result<Self, Error> {
         let missing = |kind, name: &str| Error::Account { kind, name: name.to_owned() };

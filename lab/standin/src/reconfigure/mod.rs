@@ -3,19 +3,26 @@
 
 mod accounts;
 mod certificates;
+mod consul;
 mod converge;
 mod error;
 mod gitaly;
 mod kernel;
+mod monitoring;
+mod network;
 mod nginx;
+mod patroni;
+mod pgbouncer;
 mod postgresql;
 mod program;
 mod rails;
 mod redis;
 mod runit;
+mod sentinel;
 mod shell;
 
 pub use error::Error;
+pub use pgbouncer::lead_to;
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -47,8 +54,33 @@ pub fn run() -> Result<(), Error> {
     }
     kernel::apply(&settings)?;
     fill_secrets(&mut settings)?;
-    let site = Site::from_settings(&settings)?;
+    let mut site = Site::from_settings(&settings)?;
+    leave_out_what_is_not_installed(&mut site);
     converge_node(&site, &settings)
+}
+
+/// The image of a lab host may come without programs for monitoring, and is as good a node without them.
+fn leave_out_what_is_not_installed(site: &mut Site) {
+    for service in MONITORING {
+        let program = format!("{}/{}", paths::BIN, service.section());
+        if site.runs(service) && !Path::new(&program).exists() {
+            say(format!("NOTICE: {} is not on this host and doesn't run", service.name()));
+            site.services.remove(&service);
+        }
+    }
+}
+
+const MONITORING: [Service; 5] = [
+    Service::NodeExporter,
+    Service::PostgresExporter,
+    Service::RedisExporter,
+    Service::PgbouncerExporter,
+    Service::Prometheus,
+];
+
+/// Writes a file that only its owner may read.
+pub fn private_file(path: &Path, content: &str, uid: u32, gid: u32) -> Result<(), Error> {
+    converge::file(path, content, Owner::of(uid, gid), 0o600).map(|_| ())
 }
 
 /// One reconfigure at a time: the second waits, as it does for the package.
@@ -87,7 +119,7 @@ fn fill_secrets(settings: &mut Settings) -> Result<(), Error> {
 }
 
 fn converge_node(site: &Site, settings: &Settings) -> Result<(), Error> {
-    accounts::apply(&site.accounts)?;
+    accounts::apply(site)?;
     for path in [paths::DATA, paths::LOG, paths::SV, paths::SERVICE, paths::INIT] {
         converge::directory(path, Owner::ROOT, 0o755)?;
     }
@@ -99,9 +131,12 @@ fn converge_node(site: &Site, settings: &Settings) -> Result<(), Error> {
     }
     runit::supervise(site.services.iter().copied())?;
     let here = |service: &Service| site.runs(*service);
-    for service in [Service::Postgresql, Service::Redis, Service::Gitaly].into_iter().filter(here) {
+    for service in BACKENDS.into_iter().filter(here) {
         match service {
+            Service::Consul => consul::start(site)?,
             Service::Postgresql => postgresql::start(site)?,
+            Service::Patroni => patroni::start(site)?,
+            Service::Pgbouncer => pgbouncer::start(site)?,
             Service::Redis => redis::start(site)?,
             other => runit::settle(other)?,
         }
@@ -115,8 +150,25 @@ fn converge_node(site: &Site, settings: &Settings) -> Result<(), Error> {
     if site.runs(Service::Nginx) {
         nginx::start(site)?;
     }
+    for service in MONITORING.into_iter().filter(here) {
+        monitoring::start(service, site)?;
+    }
+    if site.runs(Service::Pgbouncer) {
+        pgbouncer::follow_leader(site)?;
+    }
     rails::forget_initial_password()
 }
+
+/// What Rails needs, in the order in which one needs the other.
+const BACKENDS: [Service; 7] = [
+    Service::Consul,
+    Service::Postgresql,
+    Service::Patroni,
+    Service::Pgbouncer,
+    Service::Redis,
+    Service::Sentinel,
+    Service::Gitaly,
+];
 
 fn nginx_allowed(site: &Site) -> Result<(), Error> {
     if site.runs(Service::Nginx) { nginx::check_lets_encrypt(&site.web) } else { Ok(()) }
@@ -129,13 +181,25 @@ fn write_configuration(site: &Site, settings: &Settings) -> Result<(), Error> {
         rails::prepare(site)?;
         shell::prepare(site)?;
     }
+    monitoring::prepare_exporters(site)?;
     for service in Service::ALL.into_iter().filter(|service| site.runs(*service)) {
         match service {
+            Service::Consul => consul::prepare(site)?,
             Service::Postgresql => postgresql::prepare(site, settings)?,
+            Service::Patroni => patroni::prepare(site, settings)?,
+            Service::Pgbouncer => pgbouncer::prepare(site)?,
             Service::Redis => redis::prepare(site)?,
+            Service::Sentinel => sentinel::prepare(site)?,
+            Service::Prometheus => monitoring::prepare_prometheus(site)?,
             Service::Gitaly => gitaly::prepare(site)?,
             Service::Nginx => nginx::prepare(site)?,
-            Service::Puma | Service::Sidekiq | Service::Workhorse => {}
+            Service::Puma
+            | Service::Sidekiq
+            | Service::Workhorse
+            | Service::NodeExporter
+            | Service::PostgresExporter
+            | Service::RedisExporter
+            | Service::PgbouncerExporter => {}
         }
         runit::define(service, site)?;
     }

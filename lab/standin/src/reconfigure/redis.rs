@@ -3,7 +3,7 @@
 use super::converge::{self, Owner};
 use super::{Error, runit};
 use crate::paths;
-use crate::site::{Connection, Redis, Service, Site};
+use crate::site::{Connection, Redis, Service, Site, Standing};
 
 const HOME: &str = "/var/opt/gitlab/redis";
 
@@ -14,7 +14,12 @@ pub fn prepare(site: &Site) -> Result<(), Error> {
     converge::directory(HOME, owner, 0o750)?;
     converge::directory(format!("{}/redis", paths::LOG), owner, 0o700)?;
     let text = configuration(&site.redis);
-    runit::file(&[Service::Redis], format!("{HOME}/redis.conf"), &text, owner, 0o400)
+    let path = format!("{HOME}/redis.conf");
+    if site.redis.replicated {
+        // Sentinel decides who is whose replica, and has Redis write that into this file.
+        return runit::seed(Service::Redis, path, &text, owner, 0o600);
+    }
+    runit::file(&[Service::Redis], path, &text, owner, 0o400)
 }
 
 /// redis.conf
@@ -31,18 +36,35 @@ pub fn configuration(redis: &Redis) -> String {
         format!("bind {bind}"),
         format!("maxmemory {maxmemory}"),
         format!("maxmemory-policy {maxmemory_policy}"),
+        format!("maxmemory-samples {}", redis.maxmemory_samples),
     ];
     lines.extend(redis.save.iter().map(|rule| format!("save {rule}")));
     if redis.save.is_empty() {
         lines.push("save \"\"".to_owned());
     }
     if let Some(password) = &redis.password {
-        let quoted = password.replace('\\', "\\\\").replace('"', "\\\"");
-        lines.push(format!("requirepass \"{quoted}\""));
-        lines.push(format!("masterauth \"{quoted}\""));
+        lines.push(format!("requirepass {}", quoted(password)));
+    }
+    if let Some(password) = &redis.master_password {
+        lines.push(format!("masterauth {}", quoted(password)));
+    }
+    if let Standing::Replica(address, port) = &redis.standing {
+        lines.push(format!("replicaof {address} {port}"));
+    }
+    if let Some(address) = &redis.announce.0 {
+        lines.push(format!("replica-announce-ip {address}"));
+    }
+    if let Some(port) = redis.announce.1 {
+        lines.push(format!("replica-announce-port {port}"));
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// A value in quotation marks.
+#[must_use]
+pub fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Starts the server and waits for its answer.
@@ -60,19 +82,36 @@ pub fn start(site: &Site) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_password_is_quoted_and_no_port_is_open_by_default() {
-        let redis = Redis {
+    fn redis() -> Redis {
+        Redis {
             port: 0,
             bind: "127.0.0.1".into(),
             password: Some("a\"b c".into()),
+            master_password: None,
+            standing: Standing::Primary,
+            replicated: false,
             maxmemory: "0".into(),
             maxmemory_policy: "noeviction".into(),
+            maxmemory_samples: 5,
             save: Vec::new(),
-        };
-        let text = configuration(&redis);
+            announce: (None, None),
+        }
+    }
+
+    #[test]
+    fn a_password_is_quoted_and_no_port_is_open_by_default() {
+        let text = configuration(&redis());
         assert!(text.contains("\nport 0\n"));
         assert!(text.contains("requirepass \"a\\\"b c\"\n"));
         assert!(text.contains("save \"\"\n"));
+        assert!(!text.contains("replicaof"));
+    }
+
+    #[test]
+    fn a_replica_follows_its_primary_with_its_password() {
+        let standing = Standing::Replica("198.18.0.5".into(), 6379);
+        let text = configuration(&Redis { standing, master_password: Some("p".into()), ..redis() });
+        assert!(text.contains("\nreplicaof 198.18.0.5 6379\n"));
+        assert!(text.contains("\nmasterauth \"p\"\n"));
     }
 }

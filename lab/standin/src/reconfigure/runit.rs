@@ -10,9 +10,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::libc::O_NONBLOCK;
+use sha2::{Digest as _, Sha256};
 
-use super::Error;
 use super::converge::{self, Owner};
+use super::{Error, monitoring};
 use crate::paths;
 use crate::site::{Service, Site};
 use crate::terminal::say;
@@ -29,7 +30,46 @@ pub fn run_script(service: Service, site: &Site) -> String {
     let own = |name: &str| {
         format!("exec {bin}/chpst -P -U {git} -u {git} {bin}/gitlab-standin {name}", bin = paths::BIN)
     };
+    let as_user = |user: &str, group: &str, line: &str| {
+        format!("exec {}/chpst -P -U {user}:{group} -u {user}:{group} {line}", paths::BIN)
+    };
+    let (accounts, bin) = (&site.accounts, paths::BIN);
+    let by_psql = |line: &str| as_user(&accounts.psql.user, &accounts.psql.group, line);
     let line = match service {
+        Service::Consul => {
+            let line = format!(
+                "{bin}/consul agent -config-file {home}/config.json -config-dir {home}/config.d",
+                home = super::consul::HOME
+            );
+            as_user(&accounts.consul.user, &accounts.consul.group, &line)
+        }
+        Service::Patroni => {
+            let line = by_psql(&format!("{bin}/patroni {}/patroni.yaml", super::patroni::HOME));
+            format!("export LC_ALL=C.UTF-8\numask 077\n{line}")
+        }
+        Service::Pgbouncer => by_psql(&format!("{bin}/pgbouncer {}/pgbouncer.ini", super::pgbouncer::HOME)),
+        Service::Sentinel => format!(
+            "umask 077\n{}",
+            as_user(
+                &accounts.redis.user,
+                &accounts.git.group,
+                &format!("{bin}/redis-server {}/sentinel/sentinel.conf --sentinel", paths::DATA)
+            )
+        ),
+        Service::Prometheus => {
+            let line = monitoring::prometheus_command(&site.prometheus);
+            as_user(&accounts.prometheus.user, &accounts.prometheus.group, &line)
+        }
+        Service::NodeExporter
+        | Service::PostgresExporter
+        | Service::RedisExporter
+        | Service::PgbouncerExporter => {
+            let (user, group) = monitoring::account(service, site);
+            let exporter = site.exporters.iter().find(|exporter| exporter.service == service);
+            let line = exporter.map(monitoring::command).unwrap_or_default();
+            let (folder, owner) = (monitoring::environment(service), format!("{user}:{group}"));
+            format!("exec {bin}/chpst -e {folder} -P -U {owner} -u {owner} {line}")
+        }
         Service::Postgresql => format!(
             "exec {bin}/chpst -P -U {psql} -u {psql} {bin}/postgres -D {data}/postgresql/data",
             bin = paths::BIN,
@@ -69,6 +109,26 @@ pub fn file(
     converge::file(path, content, owner, mode).map(|_| ())
 }
 
+/// Writes a file that the service itself rewrites afterwards: again only when the settings want another one than
+/// the last time, or when it is gone.
+pub fn seed(
+    service: Service,
+    path: impl AsRef<Path>,
+    content: &str,
+    owner: Owner,
+    mode: u32,
+) -> Result<(), Error> {
+    let folder = Path::new(paths::SV).join(service.name());
+    let known = folder.join("seeded");
+    let digest = format!("{}\n", crate::hex(&Sha256::digest(content.as_bytes())));
+    if converge::holds(&known, &digest) && path.as_ref().exists() {
+        return Ok(());
+    }
+    mark(service)?;
+    converge::file(path, content, owner, mode)?;
+    converge::file(known, &digest, Owner::ROOT, 0o600).map(|_| ())
+}
+
 /// Removes such a file.
 pub fn absent(readers: &[Service], path: impl AsRef<Path>) -> Result<(), Error> {
     if path.as_ref().exists() {
@@ -92,10 +152,15 @@ pub fn define(service: Service, site: &Site) -> Result<(), Error> {
     let logger = format!("#!/bin/sh\nexec {}/svlogd -tt {logs}\n", paths::BIN);
     converge::file(directory.join("log/run"), &logger, Owner::ROOT, 0o755)?;
     converge::file(format!("{logs}/config"), "s209715200\nn30\nt86400\n!gzip\n", Owner::ROOT, 0o644)?;
-    if service == Service::Postgresql {
-        // TERM lets PostgreSQL wait for its clients, which hold connections for as long as they live.
-        let fast = "#!/bin/sh\nexec kill -INT \"$(cat supervise/pid)\"\n";
-        converge::file(directory.join("control/t"), fast, Owner::ROOT, 0o755)?;
+    // TERM lets both wait for their clients, which hold connections for as long as they live.
+    let at_once = match service {
+        Service::Postgresql => Some("INT"),
+        Service::Pgbouncer => Some("QUIT"),
+        _ => None,
+    };
+    if let Some(signal) = at_once {
+        let control = format!("#!/bin/sh\nexec kill -{signal} \"$(cat supervise/pid)\"\n");
+        converge::file(directory.join("control/t"), &control, Owner::ROOT, 0o755)?;
     }
     converge::link(format!("{}/{name}", paths::INIT), format!("{}/sv", paths::BIN))?;
     converge::link(format!("{}/{name}", paths::SERVICE), &directory)?;
@@ -199,17 +264,33 @@ fn sv(service: Service, verb: &str) -> Result<(), Error> {
 }
 
 /// Waits until a service answers.
-pub fn wait(service: Service, mut answers: impl FnMut() -> Result<(), String>) -> Result<(), Error> {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait(service: Service, answers: impl FnMut() -> Result<(), String>) -> Result<(), Error> {
+    wait_long(service, PATIENCE, answers)
+}
+
+/// Waits as long as is said until a service answers.
+pub fn wait_long(
+    service: Service,
+    patience: Duration,
+    mut answers: impl FnMut() -> Result<(), String>,
+) -> Result<(), Error> {
+    let deadline = Instant::now() + patience;
     loop {
         match answers() {
             Ok(()) => return Ok(()),
             Err(reason) if Instant::now() > deadline => {
-                return Err(failed(service, format!("it runs but doesn't answer: {reason}")));
+                let said = last_words(service);
+                return Err(failed(service, format!("it runs but doesn't answer: {reason}{said}")));
             }
             Err(_) => std::thread::sleep(Duration::from_millis(100)),
         }
     }
+}
+
+/// The last line of a service's log, which says more than that it doesn't answer.
+fn last_words(service: Service) -> String {
+    let log = fs::read_to_string(format!("{}/{}/current", paths::LOG, service.name())).unwrap_or_default();
+    log.lines().next_back().map_or_else(String::new, |line| format!("\nIts log ends with: {line}"))
 }
 
 fn failed(service: Service, reason: String) -> Error {

@@ -30,6 +30,10 @@ pub struct Accounts {
     pub redis: Account,
     /// PostgreSQL.
     pub psql: Account,
+    /// Consul, where it runs.
+    pub consul: Account,
+    /// Prometheus and the exporter of the host, where they run.
+    pub prometheus: Account,
     /// Whether reconfigure may make them.
     pub managed: bool,
 }
@@ -55,6 +59,8 @@ impl Accounts {
             web: account("web_server", "gitlab-www", "/var/opt/gitlab/nginx", "/bin/false"),
             redis: account("redis", "gitlab-redis", "/var/opt/gitlab/redis", "/bin/false"),
             psql: account("postgresql", "gitlab-psql", "/var/opt/gitlab/postgresql", "/bin/sh"),
+            consul: account("consul", "gitlab-consul", "/var/opt/gitlab/consul", "/bin/sh"),
+            prometheus: account("prometheus", "gitlab-prometheus", "/var/opt/gitlab/prometheus", "/bin/sh"),
             managed: settings.flag(&["manage_accounts", "enable"]).unwrap_or(true),
         }
     }

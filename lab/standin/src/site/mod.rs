@@ -3,9 +3,14 @@
 
 mod accounts;
 mod address;
+mod consul;
 mod gitaly;
+mod monitoring;
 mod objects;
+mod patroni;
+mod pgbouncer;
 mod rails;
+mod redis;
 mod redis_clients;
 mod roles;
 mod servers;
@@ -15,12 +20,19 @@ mod web;
 
 pub use accounts::{Account, Accounts};
 pub use address::ExternalUrl;
+pub use consul::{Consul, FAILOVER};
 pub use gitaly::Gitaly;
+pub use monitoring::{Exporter, Prometheus};
 pub use objects::{ObjectStore, Place};
+pub use patroni::{Member, Patroni};
+pub use pgbouncer::{Pgbouncer, hash};
 pub use rails::{Application, Database, Rails, Secrets, StorageAddress};
+#[cfg(test)]
+pub use redis::Master;
+pub use redis::{Redis, SentinelServer, Standing};
 pub use redis_clients::{Connection, REDIS_ROLES, Sentinel};
 pub use roles::{Roles, enabled};
-pub use servers::{Postgresql, Redis};
+pub use servers::Postgresql;
 pub use services::{Service, not_stood_in};
 pub use shell::{Shell, Signing};
 pub use web::{LetsEncrypt, Status, Web};
@@ -80,10 +92,22 @@ pub struct Site {
     pub web: Web,
     /// Rails and what it connects to.
     pub rails: Rails,
+    /// The Consul of this node.
+    pub consul: Consul,
     /// The PostgreSQL of this node.
     pub postgresql: Postgresql,
+    /// The Patroni of this node.
+    pub patroni: Patroni,
+    /// The PgBouncer of this node.
+    pub pgbouncer: Pgbouncer,
     /// The Redis of this node.
     pub redis: Redis,
+    /// The Sentinel of this node, where one runs.
+    pub sentinel: Option<SentinelServer>,
+    /// The exporters of this node.
+    pub exporters: Vec<Exporter>,
+    /// The Prometheus of this node.
+    pub prometheus: Prometheus,
     /// The Gitaly of this node.
     pub gitaly: Gitaly,
     /// The GitLab Shell of this node.
@@ -102,19 +126,27 @@ impl Site {
         } else {
             ExternalUrl::if_set(settings)?
         };
+        let consul = Consul::from_settings(settings, &roles)?;
+        let watched = services.contains(&Service::Sentinel);
         Ok(Self {
             version: settings.version(),
             accounts: Accounts::from_settings(settings),
             services,
             holds_rails: roles.hold_rails(settings),
-            roles,
             web: Web::from_settings(settings, &url)?,
             rails: Rails::from_settings(settings, &url)?,
             postgresql: Postgresql::from_settings(settings),
-            redis: Redis::from_settings(settings)?,
+            patroni: Patroni::from_settings(settings, consul.http_port),
+            pgbouncer: Pgbouncer::from_settings(settings)?,
+            redis: Redis::from_settings(settings, &roles)?,
+            sentinel: if watched { Some(SentinelServer::from_settings(settings)?) } else { None },
+            exporters: Exporter::of_node(settings, &roles),
+            prometheus: Prometheus::from_settings(settings, &roles),
+            consul,
             gitaly: Gitaly::from_settings(settings)?,
             shell: Shell::from_settings(settings),
             signing: Signing::from_settings(settings),
+            roles,
         })
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, Service};
+use super::{Error, Exporter, Service};
 use crate::settings::{Catalogue, Settings};
 
 /// What the roles of a node switch on.
@@ -159,10 +159,24 @@ impl Roles {
     }
 }
 
-/// The services that run on the node.
+/// The services that run on the node. PostgreSQL has no service of its own where Patroni runs it.
 #[must_use]
 pub fn enabled(settings: &Settings, roles: &Roles) -> BTreeSet<Service> {
-    Service::ALL.into_iter().filter(|service| roles.switch_on(settings, service.section())).collect()
+    let exporters: Vec<Service> =
+        Exporter::of_node(settings, roles).into_iter().map(|exporter| exporter.service).collect();
+    let monitoring = settings.flag(&["prometheus_monitoring", "enable"]).unwrap_or(true);
+    let asked = |section: &str| settings.flag(&[section, "enable"]);
+    let on = |section: &str| roles.switch_on(settings, section);
+    let runs = |service: &Service| match *service {
+        Service::NodeExporter
+        | Service::PostgresExporter
+        | Service::RedisExporter
+        | Service::PgbouncerExporter => exporters.contains(service),
+        Service::Prometheus => asked("prometheus").unwrap_or(monitoring && on("prometheus")),
+        Service::Postgresql => on("postgresql") && !on("patroni"),
+        other => on(other.section()),
+    };
+    Service::ALL.into_iter().filter(runs).collect()
 }
 
 #[cfg(test)]
@@ -194,12 +208,17 @@ mod tests {
 
     #[test]
     fn a_role_switches_on_what_it_is_documented_to_and_nothing_else() {
-        assert_eq!(services(json!({"roles": ["postgres_role"]})), ["postgresql"]);
-        assert_eq!(services(json!({"roles": ["sidekiq_role"]})), ["sidekiq"]);
+        let plain =
+            |roles: Value| services(json!({"roles": roles, "prometheus_monitoring": {"enable": false}}));
+        assert_eq!(plain(json!(["postgres_role"])), ["postgresql"]);
+        assert_eq!(plain(json!(["sidekiq_role"])), ["sidekiq"]);
+        assert_eq!(plain(json!(["patroni_role", "pgbouncer_role"])), ["consul", "patroni", "pgbouncer"]);
+        assert_eq!(plain(json!(["redis_sentinel_role", "redis_replica_role"])), ["redis", "sentinel"]);
         let rails =
             json!({"roles": ["application_role"], "gitaly": {"enable": false}, "sidekiq": {"enable": false}});
-        assert_eq!(services(rails), ["puma", "gitlab-workhorse", "nginx"]);
-        assert_eq!(services(json!({"gitaly_role": {"enable": true}})), ["gitaly"]);
+        assert_eq!(services(rails), ["puma", "gitlab-workhorse", "nginx", "node-exporter"]);
+        assert_eq!(services(json!({"gitaly_role": {"enable": true}})), ["gitaly", "node-exporter"]);
+        assert_eq!(services(json!({"roles": ["monitoring_role"]})), ["node-exporter", "prometheus"]);
     }
 
     #[test]

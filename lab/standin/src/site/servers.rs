@@ -1,8 +1,5 @@
-//! PostgreSQL and Redis of this node.
+//! PostgreSQL of this node.
 
-use serde_json::Value;
-
-use super::Error;
 use crate::settings::Settings;
 
 /// The PostgreSQL of this node.
@@ -24,6 +21,14 @@ pub struct Postgresql {
     pub shared_buffers: String,
     /// Connections.
     pub max_connections: u64,
+    /// Whether whoever is asked for a password has to use TLS.
+    pub tls_only: bool,
+    /// The role by which PgBouncer looks up the passwords of others, and its md5, if it has one.
+    pub pgbouncer: (String, Option<String>),
+    /// Role of the replicas.
+    pub replication_user: String,
+    /// md5 of the replicas' password, if they have one.
+    pub replication_password: Option<String>,
 }
 
 impl Postgresql {
@@ -41,49 +46,13 @@ impl Postgresql {
             with_password: list("md5_auth_cidr_addresses"),
             shared_buffers: settings.text_or(&["postgresql", "shared_buffers"], "128MB"),
             max_connections: settings.number(&["postgresql", "max_connections"]).unwrap_or(500),
+            tls_only: settings.flag(&["postgresql", "hostssl"]).unwrap_or(false),
+            pgbouncer: (
+                settings.text_or(&["postgresql", "pgbouncer_user"], "pgbouncer"),
+                settings.text(&["postgresql", "pgbouncer_user_password"]),
+            ),
+            replication_user: settings.text_or(&["postgresql", "sql_replication_user"], "gitlab_replicator"),
+            replication_password: settings.text(&["postgresql", "sql_replication_password"]),
         }
-    }
-}
-
-/// The Redis of this node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redis {
-    /// TCP port; 0 is none.
-    pub port: u16,
-    /// TCP address.
-    pub bind: String,
-    /// Password.
-    pub password: Option<String>,
-    /// Most memory; 0 is any.
-    pub maxmemory: String,
-    /// What to drop when it is full.
-    pub maxmemory_policy: String,
-    /// When to write to disk.
-    pub save: Vec<String>,
-}
-
-impl Redis {
-    /// The Redis that the settings describe.
-    pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
-        let backend = settings.text_or(&["redis", "backend"], "redis");
-        if !matches!(backend.as_str(), "redis" | "valkey") {
-            return Err(Error::Setting {
-                setting: "redis['backend']".to_owned(),
-                reason: format!("`{backend}` is neither `redis` nor `valkey`"),
-            });
-        }
-        let save = match settings.at(&["redis", "save"]) {
-            Some(Value::Array(_)) => settings.list(&["redis", "save"]).unwrap_or_default(),
-            _ => ["900 1", "300 10", "60 10000"].map(str::to_owned).to_vec(),
-        };
-        let port = settings.number(&["redis", "port"]).and_then(|port| u16::try_from(port).ok());
-        Ok(Self {
-            port: port.unwrap_or(0),
-            bind: settings.text_or(&["redis", "bind"], "127.0.0.1"),
-            password: settings.text(&["redis", "password"]),
-            maxmemory: settings.text_or(&["redis", "maxmemory"], "0"),
-            maxmemory_policy: settings.text_or(&["redis", "maxmemory_policy"], "noeviction"),
-            save,
-        })
     }
 }

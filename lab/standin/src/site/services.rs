@@ -6,10 +6,18 @@ use crate::settings::Settings;
 /// A service under runit, as `gitlab-ctl` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
-    /// The real PostgreSQL.
+    /// The real Consul.
+    Consul,
+    /// The real PostgreSQL, where no Patroni runs it.
     Postgresql,
+    /// The real Patroni, which runs PostgreSQL.
+    Patroni,
+    /// The real PgBouncer.
+    Pgbouncer,
     /// The real Redis (or Valkey).
     Redis,
+    /// The real Sentinel.
+    Sentinel,
     /// The stood-in Gitaly.
     Gitaly,
     /// The stood-in Rails.
@@ -20,31 +28,59 @@ pub enum Service {
     Sidekiq,
     /// The real nginx.
     Nginx,
+    /// The real exporter of the host.
+    NodeExporter,
+    /// The real exporter of PostgreSQL.
+    PostgresExporter,
+    /// The real exporter of Redis.
+    RedisExporter,
+    /// The real exporter of PgBouncer.
+    PgbouncerExporter,
+    /// The real Prometheus.
+    Prometheus,
 }
 
 impl Service {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 16] = [
+        Self::Consul,
         Self::Postgresql,
+        Self::Patroni,
+        Self::Pgbouncer,
         Self::Redis,
+        Self::Sentinel,
         Self::Gitaly,
         Self::Puma,
         Self::Workhorse,
         Self::Sidekiq,
         Self::Nginx,
+        Self::NodeExporter,
+        Self::PostgresExporter,
+        Self::RedisExporter,
+        Self::PgbouncerExporter,
+        Self::Prometheus,
     ];
 
     /// The name of its service directory.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Consul => "consul",
             Self::Postgresql => "postgresql",
+            Self::Patroni => "patroni",
+            Self::Pgbouncer => "pgbouncer",
             Self::Redis => "redis",
+            Self::Sentinel => "sentinel",
             Self::Gitaly => "gitaly",
             Self::Puma => "puma",
             Self::Workhorse => "gitlab-workhorse",
             Self::Sidekiq => "sidekiq",
             Self::Nginx => "nginx",
+            Self::NodeExporter => "node-exporter",
+            Self::PostgresExporter => "postgres-exporter",
+            Self::RedisExporter => "redis-exporter",
+            Self::PgbouncerExporter => "pgbouncer-exporter",
+            Self::Prometheus => "prometheus",
         }
     }
 
@@ -53,34 +89,20 @@ impl Service {
     pub const fn section(self) -> &'static str {
         match self {
             Self::Workhorse => "gitlab_workhorse",
+            Self::NodeExporter => "node_exporter",
+            Self::PostgresExporter => "postgres_exporter",
+            Self::RedisExporter => "redis_exporter",
+            Self::PgbouncerExporter => "pgbouncer_exporter",
             other => other.name(),
         }
     }
 }
 
-/// Run with monitoring, each where the section beside it is on, unless switched off one by one.
-const MONITORING: [(&str, Option<&str>); 6] = [
-    ("alertmanager", Some("alertmanager")),
-    ("gitlab_exporter", Some("gitlab_exporter")),
-    ("node_exporter", None),
-    ("postgres_exporter", Some("postgresql")),
-    ("prometheus", Some("prometheus")),
-    ("redis_exporter", Some("redis")),
-];
+/// Run with monitoring, where their own section is on.
+const MONITORING: [&str; 2] = ["alertmanager", "gitlab_exporter"];
 
 /// The other services of the package.
-const OTHERS: [&str; 10] = [
-    "gitlab_kas",
-    "logrotate",
-    "gitlab_pages",
-    "registry",
-    "mattermost",
-    "patroni",
-    "pgbouncer",
-    "consul",
-    "praefect",
-    "sentinel",
-];
+const OTHERS: [&str; 6] = ["gitlab_kas", "logrotate", "gitlab_pages", "registry", "mattermost", "praefect"];
 
 /// Services that the real package would run with these settings and that nothing stands in for.
 #[must_use]
@@ -89,11 +111,10 @@ pub fn not_stood_in(settings: &Settings, roles: &Roles) -> Vec<&'static str> {
     let on = |section: &str| roles.switch_on(settings, section);
     let asked = |section: &str| settings.flag(&[section, "enable"]);
     let mut names: Vec<&str> = MONITORING
-        .iter()
-        .filter(|(section, of)| asked(section).unwrap_or(monitoring && of.is_none_or(&on)))
-        .map(|(section, _)| *section)
+        .into_iter()
+        .filter(|section| asked(section).unwrap_or(monitoring && on(section)))
         .chain(OTHERS.into_iter().filter(|section| on(section)))
-        .map(|section| shown(section))
+        .map(shown)
         .collect();
     names.sort_unstable();
     names
@@ -103,9 +124,6 @@ pub fn not_stood_in(settings: &Settings, roles: &Roles) -> Vec<&'static str> {
 fn shown(section: &'static str) -> &'static str {
     match section {
         "gitlab_exporter" => "gitlab-exporter",
-        "node_exporter" => "node-exporter",
-        "postgres_exporter" => "postgres-exporter",
-        "redis_exporter" => "redis-exporter",
         "gitlab_kas" => "gitlab-kas",
         "gitlab_pages" => "gitlab-pages",
         other => other,
@@ -132,7 +150,7 @@ mod tests {
     #[test]
     fn what_nothing_stands_in_for_is_named() {
         let all = of(&settings(json!({})));
-        assert!(all.contains(&"prometheus") && all.contains(&"gitlab-kas"));
+        assert!(all.contains(&"alertmanager") && all.contains(&"gitlab-kas"));
         let quiet = json!({
             "prometheus_monitoring": {"enable": false},
             "gitlab_kas": {"enable": false},
