@@ -18,9 +18,13 @@ options:
     description: Name of the GitLab package.
     type: str
     default: gitlab-ee
-  certificate:
-    description: Path of the node's certificate, where it serves TLS.
-    type: path
+  component:
+    description: What the node is for; on some, such as load balancers, there is no GitLab to ask about.
+    type: str
+    default: all_in_one
+  fqdn:
+    description: The name that the node's certificate is for, where it serves TLS.
+    type: str
   data_disks:
     description:
       - The data disks that the node should have, as the role knows them. Of each its C(name), C(path) (the stable path of
@@ -34,20 +38,31 @@ EXAMPLES = r"""
 - name: Ask the node
   node_state:
     package: gitlab-ee
-    certificate: /etc/gitlab/ssl/gitlab.example.com.crt
+    fqdn: gitlab.example.com
     data_disks:
       - {name: data, path: /dev/refarch/demo-all-in-one-1-data, mount: /var/opt/gitlab}
 """
 
 RETURN = r"""
 state:
-  description: What the node is; its C(version) is that of this format.
+  description:
+    - What the node is; its C(version) is that of this format, and later fields may be unknown to a reader.
+    - C(package) has C(name), C(installed) (a version, or null) and C(held). For load balancers it is the package haproxy; for the
+      lab's object storage the hash of the server's program.
+    - C(gitlabs) lists every GitLab package that is installed, with C(name) and C(version).
+    - C(files) holds SHA-256 or null. GitLab's nodes have C(gitlab_rb), C(refarch_secrets), C(gitlab_secrets); the others
+      C(data), which is what refarch delivered as /etc/refarch/node.json, and C(rendered), which is haproxy.cfg or the unit
+      of systemd that the role made from it. C(certificate) is where TLS ends.
+    - C(services) are those of runit, or the one of systemd that a node without GitLab is for.
+    - C(stamp) is what refarch wrote last, after the node's health check, in /etc/gitlab/refarch-stamp.json or
+      /etc/refarch/stamp.json. It has C(version) 1, C(deployment), C(suffix), C(component), C(package) and all of C(files).
+    - C(data_disks) say, besides what they carry, how large they are (C(size_bytes)) and, where they aren't mounted, which
+      files lie where they would be (C(covers), at most five names).
   returned: success
   type: dict
 """
 
 import ctypes
-import hashlib
 import json
 import os
 import platform
@@ -55,17 +70,21 @@ import re
 import ssl
 import stat
 import struct
-import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.refarch_node import (
+    certificate_path,
+    read_component_package,
+    read_component_services,
+    read_files,
+    read_stamp,
+    run,
+)
 
-ETC = "/etc/gitlab"
-SERVICES = "/opt/gitlab/service"
+GITLABS = ("gitlab-ee", "gitlab-ce", "gitlab-fips")
 MARKER = ".refarch.json"
 MARKER_FIELDS = {"deployment": str, "suffix": str, "component": str, "uuid": str, "built": bool}
-# The second of 1970-01-01 in the TAI64 labels that runit writes.
-TAI64_EPOCH = 2**62 + 10
 # Where GitLab writes: its own data, and the logs. Full, each of them stops it.
 PLACES = ("/", "/var/opt/gitlab", "/var/log")
 # The package's own, which is there wherever GitLab is installed, and the system's.
@@ -80,100 +99,6 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 class Unreadable(Exception):
     """The node can't be read; the message says what and why."""
-
-
-def run(*argv):
-    """Runs a program with a fixed locale and returns its exit code, output and error text."""
-    env = dict(os.environ, LC_ALL="C")
-    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-
-
-def parse_package(rc, line):
-    """What `dpkg-query` says of a package; only a fully installed one counts as installed."""
-    status, _, version = line.strip().partition(" ")
-    if rc != 0 or not status[1:2] == "i":
-        return {"installed": None, "held": False}
-    return {"installed": version.strip(), "held": status[0] == "h"}
-
-
-def read_package(name):
-    try:
-        rc, out, _ = run("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${Version}", name)
-    except FileNotFoundError:
-        return {"installed": None, "held": False}
-    return parse_package(rc, re.sub(r"\s+", " ", out))
-
-
-def sha256(path):
-    """The hash of a file, or None where there is none."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return digest.hexdigest()
-
-
-def read_files(certificate):
-    return {
-        "gitlab_rb": sha256(f"{ETC}/gitlab.rb"),
-        "refarch_secrets": sha256(f"{ETC}/refarch-secrets.json"),
-        "gitlab_secrets": sha256(f"{ETC}/gitlab-secrets.json"),
-        "certificate": sha256(certificate) if certificate else None,
-    }
-
-
-def read_json(path):
-    """A JSON object from a file; None where there is no such file or it holds something else."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def parse_supervise(record, now):
-    """State and age from the 20 bytes that runsv keeps of a service."""
-    if len(record) != 20:
-        return "down", None
-    since = int.from_bytes(record[:8], "big") - TAI64_EPOCH
-    return ("run" if record[19] == 1 else "down"), max(0, int(now - since))
-
-
-def supervised(folder):
-    """Whether a runsv stands behind the service: only then can the pipe be opened without waiting."""
-    try:
-        os.close(os.open(f"{folder}/supervise/ok", os.O_WRONLY | os.O_NONBLOCK))
-    except OSError:
-        return False
-    return True
-
-
-def read_service(name, now, services=SERVICES):
-    """One service; what an ended runsv left behind says nothing about now."""
-    folder = f"{services}/{name}"
-    state, since = "down", None
-    if supervised(folder):
-        try:
-            with open(f"{folder}/supervise/status", "rb") as file:
-                state, since = parse_supervise(file.read(), now)
-        except FileNotFoundError:
-            pass
-    return {"name": name, "state": state, "since_s": since}
-
-
-def read_services(services=SERVICES):
-    """The enabled services, asked from runit itself: `gitlab-ctl status` starts Ruby for the same answer."""
-    try:
-        names = sorted(name for name in os.listdir(services) if not name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    now = time.time()
-    return [read_service(name, now, services) for name in names]
 
 
 def parse_blkid(rc, out, listed):
@@ -243,10 +168,24 @@ def probe_readable(path):
         raise Unreadable(f"data disk {path} can't be read: {error.strerror}") from error
 
 
+def size_of(path):
+    """The size of a block device in bytes: where its end is."""
+    with open(path, "rb") as device:
+        return device.seek(0, os.SEEK_END)
+
+
+def covered(mount):
+    """A few names of what a disk would hide if it were mounted there."""
+    try:
+        return sorted(os.listdir(mount))[:5]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def read_disk(disk):
     name, path, mount = disk["name"], disk["path"], disk["mount"].rstrip("/") or "/"
     state = {"name": name, "path": path, "present": False, "signature": None, "uuid": None}
-    state.update(mounted=False, marker=None)
+    state.update(mounted=False, marker=None, size_bytes=None, covers=[])
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -259,7 +198,9 @@ def read_disk(disk):
     number = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         mounted = parse_mountinfo(file.read(), number, mount)
-    state.update(present=True, signature=signature, uuid=uuid, mounted=mounted)
+    state.update(present=True, signature=signature, uuid=uuid, mounted=mounted, size_bytes=size_of(path))
+    if not mounted:
+        state["covers"] = covered(mount)
     if mounted:
         try:
             with open(f"{mount}/{MARKER}", encoding="utf-8", errors="replace") as file:
@@ -380,17 +321,40 @@ def read_memory():
         return parse_memory(file.read())
 
 
-def read_state(package, certificate, disks):
+def parse_gitlabs(text):
+    """The GitLab packages that are there; those that are known only, or removed but for their configuration, are not."""
+    lines = (line.split("\t") for line in text.splitlines())
+    return [{"name": name, "version": version} for status, name, version in lines if status[1:2] not in ("n", "c")]
+
+
+def read_gitlabs():
+    form = "${db:Status-Abbrev}\t${Package}\t${Version}\n"
+    try:
+        _, out, _ = run("dpkg-query", "--show", "--showformat", form, *GITLABS)
+    except FileNotFoundError:
+        return []
+    return parse_gitlabs(out)
+
+
+def root_disk_gb():
+    """The size of the root file system, in GiB."""
+    root = os.statvfs("/")
+    return round(root.f_blocks * root.f_frsize / 1024**3, 1)
+
+
+def read_state(component, package, certificate, disks):
     return {
         "version": 2,
-        "package": read_package(package),
-        "files": read_files(certificate),
-        "services": read_services(),
-        "stamp": read_json(f"{ETC}/refarch-stamp.json"),
+        "package": read_component_package(component, package),
+        "gitlabs": read_gitlabs(),
+        "files": read_files(component, certificate),
+        "services": read_component_services(component),
+        "stamp": read_stamp(component),
         "data_disks": [read_disk(disk) for disk in disks],
         "os": read_os(),
         "memory_gb": read_memory(),
         "vcpu": os.cpu_count(),
+        "root_disk_gb": root_disk_gb(),
         "space": read_space(),
         "certificate": read_certificate(certificate) if certificate else None,
         # Last, because the one who asks takes the middle between asking and answer for the moment of reading.
@@ -401,15 +365,18 @@ def read_state(package, certificate, disks):
 def main():
     module = AnsibleModule(
         argument_spec={
+            "component": {"type": "str", "default": "all_in_one"},
             "package": {"type": "str", "default": "gitlab-ee"},
-            "certificate": {"type": "path"},
+            "fqdn": {"type": "str"},
             "data_disks": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )
     wanted = module.params
+    component, fqdn = wanted["component"], wanted["fqdn"]
     try:
-        state = read_state(wanted["package"], wanted["certificate"], wanted["data_disks"])
+        certificate = certificate_path(component, fqdn) if fqdn else None
+        state = read_state(component, wanted["package"], certificate, wanted["data_disks"])
     except KeyError as key:
         module.fail_json(msg=f"a data disk lacks {key}: each needs name, path and mount")
     except (Unreadable, OSError) as error:

@@ -176,7 +176,7 @@ class Refusals(OnAHost):
         self.assertEqual(outcome.code, 2)
         self.assertIn(f"gitlab-ee {VERSION}", outcome.failure)
         self.assertIsNone(self.deployment.state()["package"]["installed"])
-        self.assertEqual(self.host.ssh("ls /var/cache/refarch", check=False).returncode, 2)
+        self.assertEqual(self.host.ssh("ls /var/cache/refarch-gitlab-ee.deb", check=False).returncode, 2)
 
 
 class Build(OnAHost):
@@ -184,7 +184,7 @@ class Build(OnAHost):
 
     def test_01_an_empty_node_is_read(self):
         state = self.deployment.state()
-        self.assertEqual((state["version"], state["package"], state["stamp"]), (2, {"installed": None, "held": False}, None))
+        self.assertEqual((state["version"], state["package"], state["stamp"]), (2, {"name": "gitlab-ee", "installed": None, "held": False}, None))
         self.assertEqual(state["services"], [])
         disk = state["data_disks"][0]
         self.assertEqual((disk["present"], disk["signature"], disk["mounted"]), (True, None, False))
@@ -195,14 +195,14 @@ class Build(OnAHost):
         skipped = [e for e in outcome.events if e["type"] == "host_skipped" and e.get("msg")]
         self.assertEqual([e["msg"] for e in skipped], ["size is simulated by a test"])
         state = self.deployment.state()
-        self.assertEqual(state["package"], {"installed": VERSION, "held": True})
+        self.assertEqual(state["package"], {"name": "gitlab-ee", "installed": VERSION, "held": True})
         disk = state["data_disks"][0]
         self.assertTrue(disk["mounted"])
         marker = {"deployment": "demo", "suffix": "a1b2c3", "component": "all_in_one", "uuid": self.uuid(), "built": False}
         self.assertEqual(disk["marker"], marker)
         stamp = {"version": 1, "deployment": "demo", "suffix": "a1b2c3", "component": "all_in_one", "package": VERSION}
         self.assertEqual(state["stamp"], {**stamp, **state["files"]})
-        self.assertNotIn(None, state["files"].values())
+        self.assertEqual([name for name, found in state["files"].items() if found is None], ["data", "rendered"])
         self.assertEqual(self.reconfigures(), 1)
 
     def test_03_modes_on_the_node(self):
@@ -211,7 +211,7 @@ class Build(OnAHost):
                      "755 root ssl", f"644 root ssl/{FQDN}.crt", f"600 root ssl/{FQDN}.key",
                      "600 root /var/opt/gitlab/.refarch.json"):  # fmt: skip
             self.assertIn(line, listing)
-        left = self.host.ssh("ls -A /var/cache/refarch /run/refarch-disk-data /root/.ansible/tmp /root/.ansible_async", check=False)
+        left = self.host.ssh("ls -A /var/cache/refarch-gitlab-ee.deb /run/refarch/incoming /run/refarch-disk-data /root/.ansible/tmp /root/.ansible_async", check=False)
         self.assertEqual([line for line in left.stdout.splitlines() if line and not line.endswith(":")], [])
         self.assertEqual(self.host.ssh("ls -A /etc/gitlab | grep ^.refarch", check=False).stdout, "")
 
@@ -246,7 +246,7 @@ class Build(OnAHost):
     def test_07_a_changed_gitlab_rb_is_configured_once(self):
         self.deployment.write("gitlab.rb", "# quiet\n# changed\n")
         outcome = self.succeeds(self.deployment.play())
-        self.assertIn("gitlab_node : Bring gitlab.rb", outcome.changed)
+        self.assertIn("gitlab_node : Bring the node's files", outcome.changed)
         self.assertEqual(self.reconfigures(), 2)
 
     def test_08_a_renewed_certificate_is_served(self):
@@ -320,7 +320,7 @@ class Build(OnAHost):
         self.assertIsNone(self.deployment.state()["stamp"])
         self.deployment.write("gitlab.rb", "# quiet\n")
         outcome = self.succeeds(self.deployment.play())
-        waited = next(e for e in outcome.events if e["type"] == "host_ok" and "that an earlier run left behind" in e["task"])
+        waited = next(e for e in outcome.events if e["type"] == "host_changed" and "Bring the node's files" in e["task"])
         self.assertGreater(waited["duration_s"], 2)
         times = [int(line.split()[0]) for line in self.host.ssh(f"cat {RECONFIGURES}").stdout.splitlines()[before:]]
         self.assertEqual(len(times), 2)
@@ -376,7 +376,7 @@ class Build(OnAHost):
         self.host.ssh(f"sed -i '/^Package: gitlab-ee$/,/^$/s/^Status: .*/Status: hold ok half-configured/' /var/lib/dpkg/status")
         self.assertIsNone(self.deployment.state()["package"]["installed"])
         self.succeeds(self.deployment.play())
-        self.assertEqual(self.deployment.state()["package"], {"installed": VERSION, "held": True})
+        self.assertEqual(self.deployment.state()["package"], {"name": "gitlab-ee", "installed": VERSION, "held": True})
 
 
 class Sources(OnAHost):
@@ -412,7 +412,7 @@ class Sources(OnAHost):
         self.addCleanup(self.remove)
         source = {"url": f"{self.url}/pool/{self.deb.name}", "sha256": sha256(self.deb)}
         self.succeeds(self.from_source(url=source))
-        self.assertEqual(self.deployment.state()["package"], {"installed": VERSION, "held": True})
+        self.assertEqual(self.deployment.state()["package"], {"name": "gitlab-ee", "installed": VERSION, "held": True})
         self.assertEqual(self.succeeds(self.from_source(url=source)).changed, [])
 
     def repository(self, key: Path) -> dict:
@@ -429,7 +429,7 @@ class Sources(OnAHost):
     def test_4_a_repository(self):
         source = self.repository(self.key)
         self.succeeds(self.from_source(repository=source))
-        self.assertEqual(self.deployment.state()["package"], {"installed": VERSION, "held": True})
+        self.assertEqual(self.deployment.state()["package"], {"name": "gitlab-ee", "installed": VERSION, "held": True})
         self.assertEqual(self.succeeds(self.from_source(repository=source)).changed, [])
 
 

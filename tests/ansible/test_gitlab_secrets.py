@@ -1,15 +1,10 @@
 """A key that the node holds is never replaced."""
 
 import json
-import stat
-import sys
-import tempfile
 import unittest
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "modules"))
-
-import gitlab_secrets
+import plugins  # noqa: F401 - it makes the next line find the project's own
+from ansible.module_utils import refarch_gitlab_secrets as gitlab_secrets
 
 NODE = {"gitlab_rails": {"db_key_base": "a", "otp_key_base": "b"}, "letsencrypt": {"auto_enabled": True}}
 
@@ -43,20 +38,21 @@ class Secrets(unittest.TestCase):
     def test_node_local_values_may_differ(self):
         self.assertEqual(gitlab_secrets.compare(NODE, {"letsencrypt": {"auto_enabled": False}}), ([], []))
 
-    def test_the_written_file_is_closed_and_alone(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "gitlab-secrets.json"
-            gitlab_secrets.write(str(path), NODE)
-            self.assertEqual(json.loads(path.read_text()), NODE)
-            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
-            self.assertEqual(len(list(Path(folder).iterdir())), 1)
+    def test_what_is_written_holds_both(self):
+        written = gitlab_secrets.merged("here", json.dumps(NODE), json.dumps({"gitlab_pages": {"api_secret_key": "c"}}))
+        self.assertEqual(json.loads(written), {**NODE, "gitlab_pages": {"api_secret_key": "c"}})
+        self.assertEqual(json.loads(gitlab_secrets.merged("here", None, json.dumps(NODE))), NODE)
+        self.assertIsNone(gitlab_secrets.merged("here", json.dumps(NODE), json.dumps(NODE)))
+
+    def test_another_key_is_refused_by_its_name(self):
+        with self.assertRaises(gitlab_secrets.Unusable) as refused:
+            gitlab_secrets.merged("here", json.dumps(NODE), json.dumps({"gitlab_rails": {"db_key_base": "s3cret"}}))
+        self.assertIn("gitlab_rails.db_key_base", str(refused.exception))
+        self.assertNotIn("s3cret", str(refused.exception))
 
     def test_a_broken_file_is_refused_without_its_content(self):
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            file.write('{"db_key_base": "s3cret"')
-            file.flush()
-            with self.assertRaises(gitlab_secrets.Unusable) as refused:
-                gitlab_secrets.load(file.name)
+        with self.assertRaises(gitlab_secrets.Unusable) as refused:
+            gitlab_secrets.merged("here", '{"db_key_base": "s3cret"', json.dumps(NODE))
         self.assertNotIn("s3cret", str(refused.exception))
 
 

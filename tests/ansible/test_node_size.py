@@ -1,11 +1,10 @@
 """When a node counts as too small."""
 
-import sys
 import unittest
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "modules"))
+import plugins
 
+plugins.from_folder("action")
 import node_size
 
 WANTED = {"vcpu": 8.0, "memory_gb": 16.0, "root_disk_gb": 50.0}

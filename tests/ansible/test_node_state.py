@@ -4,7 +4,6 @@ import json
 import os
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -12,15 +11,17 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "modules"))
+import plugins
 
+plugins.from_folder("modules")
 import node_state
+from ansible.module_utils import refarch_node
 
 MARKER = {"version": 1, "deployment": "d", "suffix": "abc123", "component": "gitaly", "disk": "data", "uuid": "u", "built": True}
 
 
 def supervise(state: int, since: int, pid: int = 42) -> bytes:
-    return struct.pack(">QI", node_state.TAI64_EPOCH + since, 0) + struct.pack("<I", pid) + bytes([0, ord("u"), 0, state])
+    return struct.pack(">QI", refarch_node.TAI64_EPOCH + since, 0) + struct.pack("<I", pid) + bytes([0, ord("u"), 0, state])
 
 
 class Package(unittest.TestCase):
@@ -34,10 +35,10 @@ class Package(unittest.TestCase):
             "un ": (None, False),
         }.items():
             with self.subTest(line):
-                self.assertEqual(node_state.parse_package(0, line), {"installed": wanted[0], "held": wanted[1]})
+                self.assertEqual(refarch_node.parse_package(0, line), {"installed": wanted[0], "held": wanted[1]})
 
     def test_an_unknown_package_is_not_installed(self):
-        self.assertEqual(node_state.parse_package(1, ""), {"installed": None, "held": False})
+        self.assertEqual(refarch_node.parse_package(1, ""), {"installed": None, "held": False})
 
 
 class Services(unittest.TestCase):
@@ -56,26 +57,26 @@ class Services(unittest.TestCase):
             self.addCleanup(os.close, reader)
 
     def test_state_and_age(self):
-        self.assertEqual(node_state.parse_supervise(supervise(1, 100), 130), ("run", 30))
-        self.assertEqual(node_state.parse_supervise(supervise(0, 100), 101), ("down", 1))
-        self.assertEqual(node_state.parse_supervise(supervise(2, 100), 101), ("down", 1))
-        self.assertEqual(node_state.parse_supervise(b"short", 1), ("down", None))
+        self.assertEqual(refarch_node.parse_supervise(supervise(1, 100), 130), ("run", 30))
+        self.assertEqual(refarch_node.parse_supervise(supervise(0, 100), 101), ("down", 1))
+        self.assertEqual(refarch_node.parse_supervise(supervise(2, 100), 101), ("down", 1))
+        self.assertEqual(refarch_node.parse_supervise(b"short", 1), ("down", None))
 
     def test_a_service_without_its_supervisor_is_down(self):
         self.service("puma", supervise(1, 0), alive=True)
         self.service("redis", supervise(1, 0), alive=False)
-        found = {service["name"]: service["state"] for service in node_state.read_services(str(self.services))}
+        found = {service["name"]: service["state"] for service in refarch_node.read_services(str(self.services))}
         self.assertEqual(found, {"puma": "run", "redis": "down"})
 
     def test_asking_never_waits(self):
         self.service("puma", supervise(1, 0), alive=False)
-        asked = threading.Thread(target=node_state.read_services, args=(str(self.services),), daemon=True)
+        asked = threading.Thread(target=refarch_node.read_services, args=(str(self.services),), daemon=True)
         asked.start()
         asked.join(10)
         self.assertFalse(asked.is_alive())
 
     def test_no_services_where_nothing_is_installed(self):
-        self.assertEqual(node_state.read_services(str(self.services / "none")), [])
+        self.assertEqual(refarch_node.read_services(str(self.services / "none")), [])
 
 
 class Disks(unittest.TestCase):
