@@ -114,16 +114,19 @@ impl Deployment {
         }
     }
 
-    /// The secrets that the user gives, by reference: each source once, in the order of the nodes.
+    /// The secrets that the user gives, by reference: each source once, those of external services first and then in the
+    /// order of the nodes.
     #[must_use]
     pub fn given_secrets(&self) -> Vec<SecretReference> {
         let mut found: Vec<SecretReference> = Vec::new();
+        let mut note = |reference: &SecretReference| {
+            if found.iter().all(|known| known.source != reference.source) {
+                found.push(reference.clone());
+            }
+        };
+        self.topology.given_secrets().for_each(&mut note);
         for value in self.nodes.values().flat_map(|node| node.settings.values()) {
-            value.references(&mut |reference| {
-                if found.iter().all(|known| known.source != reference.source) {
-                    found.push(reference.clone());
-                }
-            });
+            value.references(&mut |reference| note(reference));
         }
         found
     }

@@ -8,7 +8,7 @@ use super::{
     REDIS_PERSISTENT, Redis, RedisGroup, SecretName, Sidekiq, Topology,
 };
 use crate::architecture::{Architecture, Component, ComponentSize, Disks, MachineTypes};
-use crate::spec::{Provider, Spec, merged};
+use crate::spec::{ManagedObjectStorage, ManagedPostgres, ManagedRedis, Provider, Spec, merged};
 
 /// Resolves what the user wrote against the architecture that it names.
 #[must_use]
@@ -31,7 +31,7 @@ pub fn resolve(spec: &Spec, architecture: Architecture) -> Deployment {
         .first()
         .cloned()
         .unwrap_or_else(|| NodeName::new(&spec.name, Component::AllInOne, 1));
-    let topology = topology(&nodes);
+    let topology = topology(spec, &nodes);
     let standing = Standing {
         components: nodes.values().map(|node| node.component).collect(),
         topology: &topology,
@@ -59,7 +59,9 @@ fn names(nodes: &IndexMap<NodeName, Node>, component: Component) -> Vec<NodeName
 /// Source: <https://docs.gitlab.com/install/requirements/> (read 2026-08), object storage of distributed deployments.
 fn stores_objects_itself(spec: &Spec, nodes: &IndexMap<NodeName, Node>) -> bool {
     match spec.provider {
-        Provider::Lab(_) => names(nodes, Component::AllInOne).is_empty(),
+        Provider::Lab(_) => {
+            spec.managed.object_storage.is_none() && names(nodes, Component::AllInOne).is_empty()
+        }
     }
 }
 
@@ -74,27 +76,17 @@ fn object_storage() -> ComponentSize {
     }
 }
 
-/// Who serves what, by which nodes there are.
-fn topology(nodes: &IndexMap<NodeName, Node>) -> Topology {
+/// Who serves what: whom the spec names, and else the nodes that there are.
+fn topology(spec: &Spec, nodes: &IndexMap<NodeName, Node>) -> Topology {
     let of = |component| names(nodes, component);
-    let group = |component, master_name, password| RedisGroup { master_name, nodes: of(component), password };
     Topology {
-        database: match (of(Component::Postgres), of(Component::Pgbouncer)) {
-            (members, pgbouncers) if !pgbouncers.is_empty() => Database::Cluster { members, pgbouncers },
-            (members, _) => members.into_iter().next().map_or(Database::OnNode, Database::Single),
+        database: match &spec.managed.postgres {
+            Some(ManagedPostgres::External(server)) => Database::External(server.clone()),
+            None => database(of(Component::Postgres), of(Component::Pgbouncer)),
         },
-        redis: match (of(Component::Redis).as_slice(), of(Component::RedisCache).as_slice()) {
-            ([], []) => Redis::OnNode,
-            ([], _) => Redis::Split {
-                cache: group(Component::RedisCache, REDIS_CACHE, SecretName::RedisCachePassword),
-                persistent: group(
-                    Component::RedisPersistent,
-                    REDIS_PERSISTENT,
-                    SecretName::RedisPersistentPassword,
-                ),
-            },
-            ([single], _) => Redis::Single(single.clone()),
-            _ => Redis::Sentinel(group(Component::Redis, REDIS, SecretName::RedisPassword)),
+        redis: match &spec.managed.redis {
+            Some(ManagedRedis::External(server)) => Redis::External(server.clone()),
+            None => redis(of(Component::Redis), of(Component::RedisCache), of(Component::RedisPersistent)),
         },
         git: match (of(Component::Gitaly), of(Component::PraefectPostgres).into_iter().next()) {
             (gitalys, Some(database)) => {
@@ -103,11 +95,35 @@ fn topology(nodes: &IndexMap<NodeName, Node>) -> Topology {
             (gitalys, None) if gitalys.is_empty() => Git::OnNode,
             (gitalys, None) => Git::Sharded(gitalys),
         },
-        objects: of(Component::ObjectStorage).into_iter().next().map_or(Objects::LocalDisk, Objects::Lab),
+        objects: match &spec.managed.object_storage {
+            Some(ManagedObjectStorage::External(server)) => Objects::External(server.clone()),
+            None => of(Component::ObjectStorage).into_iter().next().map_or(Objects::LocalDisk, Objects::Lab),
+        },
         sidekiq: match of(Component::Sidekiq) {
             nodes if nodes.is_empty() => Sidekiq::OnRails,
             nodes => Sidekiq::Own(nodes),
         },
+    }
+}
+
+fn database(members: Vec<NodeName>, pgbouncers: Vec<NodeName>) -> Database {
+    if pgbouncers.is_empty() {
+        members.into_iter().next().map_or(Database::OnNode, Database::Single)
+    } else {
+        Database::Cluster { members, pgbouncers }
+    }
+}
+
+fn redis(all: Vec<NodeName>, cache: Vec<NodeName>, persistent: Vec<NodeName>) -> Redis {
+    let group = |nodes, master_name, password| RedisGroup { master_name, nodes, password };
+    match all.as_slice() {
+        [] if cache.is_empty() => Redis::OnNode,
+        [] => Redis::Split {
+            cache: group(cache, REDIS_CACHE, SecretName::RedisCachePassword),
+            persistent: group(persistent, REDIS_PERSISTENT, SecretName::RedisPersistentPassword),
+        },
+        [single] => Redis::Single(single.clone()),
+        _ => Redis::Sentinel(group(all, REDIS, SecretName::RedisPassword)),
     }
 }
 

@@ -167,3 +167,51 @@ fn numbers_of_nodes_are_the_specs_where_it_says_some() {
     };
     assert_eq!(texts(&gitalys), ["demo-gitaly-1", "demo-gitaly-2", "demo-gitaly-3"]);
 }
+
+#[test]
+fn a_modification_leaves_out_what_it_replaces() {
+    let sharded = of(Size::ThreeK, "modifications: {sharded_gitaly: {}}\nnodes: {gitaly: {count: 4}}\n");
+    assert!(!sharded.has(Component::Praefect) && !sharded.has(Component::PraefectPostgres));
+    let Git::Sharded(gitalys) = &sharded.topology.git else { panic!("{:?}", sharded.topology.git) };
+    assert_eq!(gitalys.len(), 4);
+    let on_rails = of(Size::ThreeK, "modifications: {sidekiq_on_rails: {}}\n");
+    assert!(!on_rails.has(Component::Sidekiq));
+    assert_eq!(on_rails.topology.sidekiq, Sidekiq::OnRails);
+}
+
+const EXTERNAL: &str = "managed:
+  postgres: {external: {host: db.acme.example, password: {secret: {env: DB_PASSWORD}}}}
+  redis: {external: {host: redis.acme.example, tls: false, password: {secret: {file: redis.txt}}}}
+  object_storage: {external: {endpoint: \"https://s3.acme.example\", bucket_prefix: acme, access_key: {secret: {env: KEY}}, secret_key: {secret: {env: SECRET}}}}
+";
+
+#[test]
+fn an_external_service_takes_the_place_of_its_nodes_and_of_what_only_served_them() {
+    for size in [Size::ThreeK, Size::TwoK] {
+        let deployment = of(size, EXTERNAL);
+        for gone in [
+            Component::Postgres,
+            Component::Pgbouncer,
+            Component::Consul,
+            Component::Redis,
+            Component::ObjectStorage,
+        ] {
+            assert!(!deployment.has(gone), "{size} {gone}");
+        }
+        let Topology { database, redis, objects, .. } = &deployment.topology;
+        let Database::External(database) = database else { panic!("{database:?}") };
+        assert_eq!((database.port, database.user.as_str()), (5432, "gitlab"));
+        let Redis::External(redis) = redis else { panic!("{redis:?}") };
+        assert_eq!((redis.port, redis.tls), (6379, false));
+        assert!(matches!(objects, Objects::External(_)), "{objects:?}");
+        let given: Vec<String> =
+            deployment.given_secrets().iter().map(|given| given.source.to_string()).collect();
+        assert_eq!(given, ["env:DB_PASSWORD", "file:redis.txt", "env:KEY", "env:SECRET"]);
+        let made: Vec<&str> = needed_secrets(&deployment).iter().map(|name| name.key()).collect();
+        assert!(!made.contains(&"sql_password") && !made.contains(&"redis_password"), "{made:?}");
+    }
+    assert!(
+        of(Size::ThreeK, EXTERNAL).has(Component::PraefectPostgres),
+        "it keeps Praefect's database alone"
+    );
+}

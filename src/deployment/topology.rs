@@ -1,7 +1,7 @@
 //! Which nodes do what for each other, decided once: nobody else asks the architecture or the spec.
 
 use super::{NodeName, SecretName};
-use crate::spec::{ExternalObjectStorage, ExternalPostgres, ExternalRedis};
+use crate::spec::{ExternalObjectStorage, ExternalPostgres, ExternalRedis, SecretReference};
 
 /// Who serves what.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,5 +124,22 @@ impl Topology {
             objects: Objects::LocalDisk,
             sidekiq: Sidekiq::OnRails,
         }
+    }
+
+    /// What external services are opened with.
+    pub(super) fn given_secrets(&self) -> impl Iterator<Item = &SecretReference> {
+        let database = match &self.database {
+            Database::External(server) => vec![&server.password],
+            Database::OnNode | Database::Single(_) | Database::Cluster { .. } => Vec::new(),
+        };
+        let redis = match &self.redis {
+            Redis::External(server) => vec![&server.password],
+            Redis::OnNode | Redis::Single(_) | Redis::Sentinel(_) | Redis::Split { .. } => Vec::new(),
+        };
+        let objects = match &self.objects {
+            Objects::External(server) => vec![&server.access_key, &server.secret_key],
+            Objects::LocalDisk | Objects::Lab(_) => Vec::new(),
+        };
+        database.into_iter().chain(redis).chain(objects)
     }
 }

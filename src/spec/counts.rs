@@ -3,6 +3,8 @@
 use indexmap::IndexMap;
 
 use super::draft::Draft;
+use super::managed::Managed;
+use super::modifications::Modifications;
 use super::nodes::Nodes;
 use super::problem::{Findings, Problem};
 use super::rule;
@@ -14,18 +16,41 @@ impl Spec {
     /// nodes is left out.
     #[must_use]
     pub fn counts(&self, architecture: &Architecture) -> IndexMap<Component, u32> {
-        counts(architecture, &self.nodes)
+        Said { nodes: &self.nodes, modifications: self.modifications, managed: &self.managed }
+            .counts(architecture)
     }
 }
 
-pub(super) fn counts(architecture: &Architecture, nodes: &Nodes) -> IndexMap<Component, u32> {
-    let count = |component: Component, documented: u32| nodes.of(component).count.unwrap_or(documented);
-    architecture
-        .components
-        .iter()
-        .map(|(component, size)| (*component, count(*component, size.nodes)))
-        .filter(|(_, count)| *count > 0)
-        .collect()
+/// What a spec says of its nodes.
+pub(super) struct Said<'s> {
+    nodes: &'s Nodes,
+    modifications: Modifications,
+    managed: &'s Managed,
+}
+
+impl<'s> Said<'s> {
+    /// What a draft says, if it could be read.
+    pub(super) fn of(draft: &'s Draft) -> Option<Self> {
+        Some(Self {
+            nodes: &draft.nodes.as_ref()?.nodes,
+            modifications: draft.modifications.as_ref()?.modifications,
+            managed: &draft.managed.as_ref()?.managed,
+        })
+    }
+
+    pub(super) fn counts(&self, architecture: &Architecture) -> IndexMap<Component, u32> {
+        architecture
+            .components
+            .iter()
+            .filter(|(component, _)| self.without(**component).is_none())
+            .map(|(component, size)| (*component, self.nodes.of(*component).count.unwrap_or(size.nodes)))
+            .collect()
+    }
+
+    /// The key that takes the nodes of a component away.
+    fn without(&self, component: Component) -> Option<&'static str> {
+        self.modifications.without(component).or_else(|| self.managed.without(component))
+    }
 }
 
 /// How many nodes a component may have.
@@ -61,9 +86,10 @@ fn range(size: Size, component: Component, documented: u32, git_is_sharded: bool
 
 /// Checks what `nodes` and `settings` say against the architecture.
 pub(super) fn check(draft: &Draft, architecture: &Architecture, size: Size, findings: &mut Findings) {
-    absent(draft, architecture, findings);
+    let Some(said) = Said::of(draft) else { return };
+    absent(draft, &said, architecture, findings);
     let Some(nodes) = &draft.nodes else { return };
-    let git_is_sharded = !architecture.components.contains_key(&Component::Praefect);
+    let git_is_sharded = !said.counts(architecture).contains_key(&Component::Praefect);
     for (component, count) in &nodes.counts {
         let Some(documented) = architecture.components.get(component) else { continue };
         let allowed = range(size, *component, documented.nodes, git_is_sharded);
@@ -109,22 +135,30 @@ fn refused(component: Component, count: u32, allowed: Range, architecture: &Arch
     Problem::new(rule, message).help(help)
 }
 
-/// Components that the architecture hasn't.
-fn absent(draft: &Draft, architecture: &Architecture, findings: &mut Findings) {
+/// Components of which there are no nodes.
+fn absent(draft: &Draft, said: &Said<'_>, architecture: &Architecture, findings: &mut Findings) {
+    let name = &architecture.name;
+    let counts = said.counts(architecture);
     let nodes = draft.nodes.iter().flat_map(|draft| &draft.components).map(|named| ("nodes", named));
     let settings = draft.settings.iter().flat_map(|draft| &draft.components).map(|named| ("settings", named));
     for (block, named) in nodes.chain(settings) {
-        if architecture.components.contains_key(&named.value) {
+        let component = named.value;
+        if counts.contains_key(&component) {
             continue;
         }
-        let message = format!("a {} has no component `{}`", architecture.name, named.value);
-        let has: Vec<String> = architecture
-            .components
-            .keys()
-            .filter(|component| block == "nodes" || component.has_package())
-            .map(|component| format!("`{component}`"))
-            .collect();
-        let help = format!("remove it; a {} has {}", architecture.name, has.join(", "));
+        let has = || {
+            let has = counts.keys().filter(|component| block == "nodes" || component.has_package());
+            has.map(|component| format!("`{component}`")).collect::<Vec<_>>().join(", ")
+        };
+        let (message, help) = match said.without(component) {
+            Some(key) if architecture.components.contains_key(&component) => {
+                (format!("`{key}` leaves no nodes of `{component}`"), format!("remove it, or `{key}`"))
+            }
+            _ => (
+                format!("a {name} has no component `{component}`"),
+                format!("remove it; a {name} has {}", has()),
+            ),
+        };
         findings.add(
             Problem::new(&rule::COMPONENT_ABSENT, message).at(named.at.clone(), "no such nodes").help(help),
         );

@@ -4,6 +4,8 @@
 use camino::Utf8PathBuf;
 
 use super::block::{Block, Field, Placed, refused};
+use super::managed::{self, ManagedDraft};
+use super::modifications::{self, ModificationsDraft};
 use super::nodes::{self, NodesDraft};
 use super::parse::{Node, Value};
 use super::problem::{Findings, Problem};
@@ -26,6 +28,8 @@ pub(super) const NESTED: &[(&str, &str)] = &[
     ("certificate", "tls.files"),
     ("key", "tls.files"),
     ("ca", "tls.files"),
+    ("sharded_gitaly", "modifications"),
+    ("sidekiq_on_rails", "modifications"),
 ];
 
 /// A spec as far as it could be read.
@@ -39,6 +43,8 @@ pub(super) struct Draft {
     pub(super) monitoring_allowlist: Vec<Placed<Cidr>>,
     pub(super) provider: Option<Provider>,
     pub(super) tls: Option<Tls>,
+    pub(super) modifications: Option<ModificationsDraft>,
+    pub(super) managed: Option<ManagedDraft>,
     pub(super) nodes: Option<NodesDraft>,
     pub(super) settings: Option<SettingsDraft>,
 }
@@ -57,6 +63,8 @@ impl Draft {
             },
             provider: self.provider?,
             tls: self.tls?,
+            modifications: self.modifications?.modifications,
+            managed: self.managed?.managed,
             nodes: self.nodes?.nodes,
             settings: self.settings?.settings,
         })
@@ -92,6 +100,14 @@ pub(super) fn read(tree: &Node, text: &str, findings: &mut Findings) -> Draft {
     draft.tls = match block.optional("tls") {
         Some(field) => tls::read(&field, text, findings),
         None => Some(Tls::default()),
+    };
+    draft.modifications = match block.optional("modifications") {
+        Some(field) => modifications::read(&field, findings),
+        None => Some(ModificationsDraft::default()),
+    };
+    draft.managed = match block.optional("managed") {
+        Some(field) => managed::read(&field, text, findings),
+        None => Some(ManagedDraft::default()),
     };
     draft.nodes = match block.optional("nodes") {
         Some(field) => nodes::read(&field, text, findings),

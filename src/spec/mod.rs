@@ -11,6 +11,8 @@ mod block;
 mod counts;
 mod draft;
 mod managed;
+mod managed_values;
+mod modifications;
 mod nodes;
 mod parse;
 mod problem;
@@ -27,7 +29,11 @@ mod types;
 mod values;
 mod versions;
 
-pub use managed::{ExternalObjectStorage, ExternalPostgres, ExternalRedis};
+pub use managed::{
+    ExternalObjectStorage, ExternalPostgres, ExternalRedis, Managed, ManagedObjectStorage, ManagedPostgres,
+    ManagedRedis,
+};
+pub use modifications::{Modifications, ShardedGitaly, SidekiqOnRails};
 pub use nodes::{ComponentNodes, DiskSize, DiskSizes, Host, MachineSize, Nodes};
 pub use parse::read_yaml;
 pub use problem::{Invalid, Problem};

@@ -82,6 +82,12 @@ rules! {
     refuse NODE_QUORUM "node-quorum": "who decides by majority has an odd number of nodes, and at least three" => "remove the key";
     refuse NODE_UNKNOWN "node-unknown": "a node that is named exists" => "correct the name";
     refuse DISK_TOO_SMALL "disk-too-small": "a disk has room for what GitLab's requirements ask" => "make it larger, or remove the key";
+    refuse MODIFICATION "modification": "a modification is one that the documentation supports for the architecture" => "remove it";
+    refuse MANAGED_HOST "managed-host": "an external service has a DNS name or an address" => "write the name alone";
+    refuse MANAGED_PORT "managed-port": "a port goes from 1 to 65535" => "correct the number";
+    refuse MANAGED_NAME "managed-name": "names of users, databases, regions and buckets are words" => "correct the name";
+    refuse MANAGED_ENDPOINT "managed-endpoint": "an object storage has an http or https address" => "write scheme and host";
+    refuse MANAGED_REDIS "managed-redis": "an external Redis has one primary: no Redis Cluster, and not serverless" => "name a Redis or Valkey with one primary and replicas";
     refuse DISK_NONE "disk-none": "a disk that is sized is one that the component has" => "remove the key";
     refuse SETTING_OWNED "setting-owned": "what the spec, the architecture or refarch's own secrets decide is not set by hand" => "remove the key";
     refuse SETTING_UNKNOWN "setting-unknown": "a key of `settings` is one that gitlab.rb has" => "correct the key: the package would ignore it without a word";
@@ -93,6 +99,8 @@ rules! {
     // Worth a warning.
     warn VERSION_NEWER "version-newer": "the keys of the GitLab version have been read" => "look through that version's upgrade notes for changed gitlab.rb keys";
     warn VERSION_FAULTY "version-faulty": "the GitLab version has no fault that a later patch mended" => "choose the latest patch of that minor version";
+    warn MANAGED_POSTGRES "managed-postgres": "an external PostgreSQL is one that GitLab was tested with" => "name an instance of PostgreSQL that is neither Aurora nor behind a proxy";
+    warn MANAGED_REDIS_SINGLE "managed-redis-single": "from 10k on, caches have a Redis of their own" => "leave Redis to refarch, which makes two, or watch its memory";
     warn ALLOWLIST_EVERYONE "allowlist-everyone": "health and metrics are not open to everyone" => "name the networks of your monitoring";
     warn ALLOWLIST_REPEATED "allowlist-repeated": "a network stands once in the allowlist" => "remove the repetition";
 }

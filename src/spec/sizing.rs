@@ -1,7 +1,9 @@
-//! The rules that compare `nodes` with the architecture.
+//! The rules that compare what is said of nodes with the architecture.
 
 use super::counts;
 use super::draft::Draft;
+use super::managed;
+use super::modifications;
 use super::nodes::{Measure, NodesDraft, Size};
 use super::problem::{Findings, Problem};
 use super::rule;
@@ -19,13 +21,17 @@ const REQUIREMENTS: &str = "https://docs.gitlab.com/install/requirements/";
 /// Checks sizes and names of nodes.
 pub(super) fn check(draft: &Draft, findings: &mut Findings) {
     let Some(size) = &draft.architecture else { return };
-    let said = draft.nodes.as_ref().is_some_and(|nodes| !nodes.components.is_empty())
-        || draft.settings.as_ref().is_some_and(|settings| !settings.components.is_empty());
-    if !said {
+    if !says_something(draft) {
         return;
     }
     // A test reads every one of them.
     let Ok(architecture) = of_size(size.value) else { return };
+    if let Some(draft) = &draft.modifications {
+        modifications::check(draft, &architecture, size.value, findings);
+    }
+    if let Some(draft) = &draft.managed {
+        managed::check(draft, size.value, findings);
+    }
     counts::check(draft, &architecture, size.value, findings);
     let Some(nodes) = &draft.nodes else { return };
     for given in &nodes.sizes {
@@ -34,6 +40,14 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) {
         }
     }
     names(draft, nodes, &architecture, findings);
+}
+
+/// Whether there is anything to compare: to read an architecture takes as long as to read a spec.
+fn says_something(draft: &Draft) -> bool {
+    draft.nodes.as_ref().is_some_and(|nodes| !nodes.components.is_empty())
+        || draft.settings.as_ref().is_some_and(|settings| !settings.components.is_empty())
+        || draft.modifications.as_ref().is_some_and(|draft| !draft.modifications.is_empty())
+        || draft.managed.as_ref().is_some_and(|draft| !draft.managed.is_empty())
 }
 
 /// The least vCPU and memory in GB of a node of a 3k that is made smaller. The documentation lets all of them shrink as
@@ -91,7 +105,7 @@ const fn least_data_gb(component: Component) -> u32 {
 
 fn names(draft: &Draft, nodes: &NodesDraft, architecture: &Architecture, findings: &mut Findings) {
     let Some(deployment) = &draft.name else { return };
-    let counts = counts::counts(architecture, &nodes.nodes);
+    let Some(counts) = counts::Said::of(draft).map(|said| said.counts(architecture)) else { return };
     for (component, host) in &nodes.hosts {
         // A component that isn't there has been reported as a whole.
         let Some(count) = counts.get(component).copied() else { continue };

@@ -9,6 +9,8 @@ use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::managed::Managed;
+use super::modifications::Modifications;
 use super::nodes::Nodes;
 use super::refusal::Refusal;
 use super::rule;
@@ -34,6 +36,14 @@ pub struct Spec {
     /// Where the certificate of GitLab's address comes from: exactly one source. Default: `private_ca`.
     #[schemars(default)]
     pub tls: Tls,
+    /// Departures from the architecture that the documentation supports. Default: none.
+    #[serde(skip_serializing_if = "Modifications::is_empty")]
+    #[schemars(default)]
+    pub modifications: Modifications,
+    /// Services that are provided instead of nodes. Default: none.
+    #[serde(skip_serializing_if = "Managed::is_empty")]
+    #[schemars(default)]
+    pub managed: Managed,
     /// Where nodes differ from the architecture, or one from another. Default: nowhere.
     #[serde(skip_serializing_if = "Nodes::is_empty")]
     #[schemars(default)]

@@ -56,36 +56,51 @@ fn full_specs() -> Vec<Value> {
 
 /// Specs of several nodes that together name every component.
 fn clusters() -> Vec<Value> {
-    let cluster = |architecture: &str, nodes: Value, settings: Value| {
-        json!({
+    let cluster = |architecture: &str, beyond: Value| {
+        let mut spec = json!({
             "refarch": 1,
             "name": "acme",
             "architecture": architecture,
             "gitlab": {"version": "18.11.2", "url": "https://gitlab.acme.example", "package": {"standin": {}}},
             "provider": {"lab": {}},
-            "nodes": nodes,
-            "settings": settings,
-        })
+        });
+        let (Value::Object(spec_keys), Value::Object(beyond)) = (&mut spec, beyond) else { panic!("blocks") };
+        spec_keys.extend(beyond);
+        spec
     };
     let disk = json!({"disks": {"data": {"size_gb": 500}}});
-    let three = cluster(
-        "3k",
-        json!({
+    let three = json!({
+        "nodes": {
             "external_lb": {}, "internal_lb": {}, "consul": {}, "postgres": {"count": 2}, "pgbouncer": {},
             "redis": {}, "praefect_postgres": {}, "praefect": {}, "gitaly": disk, "sidekiq": {},
             "rails": {"hosts": {"acme-rails-1": {"machine": {"vcpu": 16}}}}, "monitor": {},
-        }),
-        json!({
+        },
+        "settings": {
             "consul": {}, "postgres": {}, "pgbouncer": {}, "redis": {}, "praefect_postgres": {}, "praefect": {},
             "gitaly": {}, "sidekiq": {}, "rails": {"puma": {"worker_processes": 4}}, "monitor": {},
-        }),
-    );
-    let ten = cluster(
-        "10k",
-        json!({"redis_cache": {}, "redis_persistent": {}}),
-        json!({"redis_cache": {}, "redis_persistent": {}}),
-    );
-    vec![three, ten]
+        },
+    });
+    let ten = json!({
+        "nodes": {"redis_cache": {}, "redis_persistent": {}},
+        "settings": {"redis_cache": {}, "redis_persistent": {}},
+    });
+    let secret = |name: &str| json!({"secret": {"env": name}});
+    let changed = json!({
+        "modifications": {"sharded_gitaly": {}, "sidekiq_on_rails": {}},
+        "managed": {
+            "postgres": {"external": {
+                "host": "db.acme.example", "port": 5433, "user": "git", "database": "git", "password": secret("DB"),
+            }},
+            "redis": {"external": {
+                "host": "redis.acme.example", "port": 6380, "tls": false, "password": secret("REDIS"),
+            }},
+            "object_storage": {"external": {
+                "endpoint": "https://s3.acme.example", "region": "eu-central-1", "bucket_prefix": "acme",
+                "access_key": secret("KEY"), "secret_key": secret("SECRET"),
+            }},
+        },
+    });
+    vec![cluster("3k", three), cluster("10k", ten), cluster("3k", changed)]
 }
 
 /// Whether a value has the shape that a schema asks for; patterns are for editors and left out.
@@ -123,6 +138,7 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
             items.len() as u64 >= least && items.iter().all(|item| fits(root, &schema["items"], item))
         }),
         Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
         Some("integer") => value.is_i64(),
         Some("number") => value.is_number(),
         // A value of `settings`: which ones a key takes is for its rules to say.
