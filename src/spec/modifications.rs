@@ -42,7 +42,7 @@ impl Modifications {
     }
 
     /// The key that takes the nodes of a component away.
-    pub(super) const fn without(&self, component: Component) -> Option<&'static str> {
+    pub(super) const fn without(self, component: Component) -> Option<&'static str> {
         match component {
             Component::Praefect | Component::PraefectPostgres if self.sharded_gitaly.is_some() => {
                 Some("modifications.sharded_gitaly")

@@ -41,11 +41,12 @@ fn loss(component: Component, nodes: u32) -> &'static str {
         Component::InternalLb => {
             "**GitLab stands still**, for nobody reaches the database: a single point of failure"
         }
-        Component::Postgres if single => "**GitLab stands still**; what it keeps is on its data disk",
+        Component::Postgres | Component::Redis if single => {
+            "**GitLab stands still**; what it keeps is on its data disk"
+        }
         Component::Postgres => {
             "Patroni lets a replica lead; until then, for half a minute or so, nothing is written"
         }
-        Component::Redis if single => "**GitLab stands still**; what it keeps is on its data disk",
         Component::Redis | Component::RedisCache | Component::RedisPersistent => {
             "the Sentinels let a replica lead; seconds without writing"
         }
