@@ -63,7 +63,7 @@ pub fn steps(deployment: &Deployment, converged: &[NodeName], standing: Standing
         return Vec::new();
     }
     let prepare =
-        Step { kind: StepKind::Prepare, nodes: names(&rest), why: "it needs nothing from other nodes" };
+        Step { kind: StepKind::Prepare, nodes: names(&rest), why: "that needs nothing from other nodes" };
     let mut steps = vec![prepare];
     if !standing.keys_known
         && let Some(first) = first(deployment, &rest)

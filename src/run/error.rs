@@ -169,6 +169,18 @@ pub enum Error {
         #[related]
         reasons: Vec<terraform::Refusal>,
     },
+    /// The plan would take away hosts of a built cluster while they serve.
+    #[error("refused: the plan would remove or replace {}, and the cluster that they serve was built", hosts.join(", "))]
+    #[diagnostic(
+        code(refarch::run::serving_hosts),
+        help(
+            "nothing was changed. This refarch doesn't change a built cluster yet, because it can't do so without an outage: take the change back in the spec. A host that is gone is made anew"
+        )
+    )]
+    ServingHosts {
+        /// Which hosts.
+        hosts: Vec<String>,
+    },
     /// A node holds other secrets than the store.
     #[error("{node} holds other secrets than this deployment's store: {}", keys(differences))]
     #[diagnostic(
@@ -327,6 +339,7 @@ impl Error {
             | Self::PlanRefused { .. }
             | Self::OtherSecrets { .. }
             | Self::ChangedSecrets { .. }
+            | Self::ServingHosts { .. }
             | Self::HostKey { .. }
             | Self::Declined => ExitCode::Refused,
             Self::NotRevoked { .. } => ExitCode::LeftBehind,

@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 use super::{Error, GivenUp, lab::Inspection, losses, preflight, preflight::Tools, world::World};
 use crate::deployment::NodeName;
 use crate::render::Bound;
-use crate::terraform::{Action, Client, Loss, Plan, PlanFile, PlanMode, Refusal, gates, without_accepted};
+use crate::terraform::{
+    self, Action, Client, Loss, Plan, PlanFile, PlanMode, Refusal, gates, without_accepted,
+};
+
+/// The type of hosts in the modules.
+const HOST: &str = "lab_host";
 
 /// A plan that passed the gates.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ impl Planned {
             .plan
             .changes()
             .filter(|change| matches!(change.action, Action::Create | Action::Replace))
-            .filter(|change| change.kind == "lab_host")
+            .filter(|change| change.kind == HOST)
             .filter_map(|change| change.index.as_deref())
             .collect();
         let nodes = world.deployment.nodes.keys();
@@ -50,9 +55,27 @@ pub async fn plan(world: &World, tools: &Tools) -> Result<Planned, Error> {
     if !reasons.is_empty() {
         return Err(Error::PlanRefused { reasons });
     }
+    let hosts = serving_hosts(world, &plan);
+    if !hosts.is_empty() {
+        return Err(Error::ServingHosts { hosts });
+    }
     let given_up: Vec<GivenUp> = accepted.iter().map(GivenUp::from).collect();
     losses::tell(world, &given_up);
     Ok(Planned { plan, given_up, file: planned.file })
+}
+
+/// The hosts of a built cluster that the plan would take away while they serve. One that is gone is only made, one that
+/// was never made to its end serves nobody, and one whose data was given up has nothing to serve.
+fn serving_hosts(world: &World, plan: &Plan) -> Vec<String> {
+    if !world.built() || world.deployment.nodes.len() < 2 {
+        return Vec::new();
+    }
+    plan.changes()
+        .filter(|change| change.kind == HOST && matches!(change.action, Action::Replace | Action::Delete))
+        .filter(|change| change.reason.as_deref() != Some(terraform::TAINTED))
+        .filter_map(|change| change.index.clone())
+        .filter(|node| !world.accepted.contains(node))
+        .collect()
 }
 
 /// Terraform makes a disk where its state doesn't know one, also when only the state was lost. The lab takes over

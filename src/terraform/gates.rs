@@ -13,7 +13,7 @@ use crate::workdir::{DataDisk, DataDisks};
 /// The types of data disks in the modules.
 const DATA_DISKS: [&str; 1] = ["lab_disk"];
 /// Terraform's word for what was never made to the end.
-const TAINTED: &str = "replace_because_tainted";
+pub const TAINTED: &str = "replace_because_tainted";
 
 /// How data would be lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,6 @@ mod ui;
 pub use client::{Client, Options, PlanFile, PlanMode, Planned};
 pub use diagnostic::Diagnostic;
 pub use error::Error;
-pub use gates::{Loss, Refusal, gates, without_accepted};
+pub use gates::{Loss, Refusal, TAINTED, gates, without_accepted};
 pub use plan::{Action, Plan, ResourceChange};
 pub use tool::{Tool, Wish, choose, record};
