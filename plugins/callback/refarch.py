@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Appends what happens in a playbook to a file, one JSON object a line, for the program that drives it.
 
-It never carries a module's result: of that only the message of a failure or a skip, and the state that `node_state`
-read. What it can't write it reports once on stderr; the playbook goes on.
+It never carries a module's result: of that only the message of a failure or a skip, and the state that `node_state` or
+`cluster_state` read. What it can't write it reports once on stderr; the playbook goes on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VERSION = 1
 # A line stays short enough to be one write, whatever a module says.
 MESSAGE_HEAD = 12 * 1024
 MESSAGE_TAIL = 4 * 1024
-STATE_ACTION = "node_state"
+STATE_ACTIONS = ("node_state", "cluster_state")
 COUNTS = ("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored")
 
 
@@ -142,7 +142,7 @@ class CallbackModule(CallbackBase):
 
     @staticmethod
     def is_state(task):
-        return task.action.rpartition(".")[2] == STATE_ACTION
+        return task.action.rpartition(".")[2] in STATE_ACTIONS
 
     def v2_playbook_on_start(self, playbook):
         self.emit("playbook_start", path=place(getattr(playbook, "_file_name", None)))

@@ -44,12 +44,20 @@ pub struct Playbook {
     pub file: String,
     /// The nodes it is run on; all of its hosts otherwise.
     pub limit: Option<Vec<String>>,
+    /// A JSON file whose values are variables of this run, and of no other.
+    pub variables: Option<Utf8PathBuf>,
 }
 
 impl Playbook {
     /// A playbook for all of its hosts.
     pub fn new(file: impl Into<String>) -> Self {
-        Self { file: file.into(), limit: None }
+        Self { file: file.into(), limit: None, variables: None }
+    }
+
+    /// The same, with the variables of a file.
+    #[must_use]
+    pub fn with_variables(self, file: Utf8PathBuf) -> Self {
+        Self { variables: Some(file), ..self }
     }
 
     /// The same, for these nodes only.
@@ -101,6 +109,9 @@ impl Client {
         let mut command = self.command(&events)?.arg(&playbook.file);
         if let Some(nodes) = &playbook.limit {
             command = command.arg("--limit").arg(nodes.join(","));
+        }
+        if let Some(file) = &playbook.variables {
+            command = command.arg("--extra-vars").arg(format!("@{file}"));
         }
         let mut watcher = Watcher::new(self.runner.events().clone());
         let outcome = self.runner.run(command, &mut watcher).await?;

@@ -56,6 +56,15 @@ impl Outcome {
         self.stats.values().map(|node| node.changed).sum()
     }
 
+    /// Why a node told nothing.
+    #[must_use]
+    pub fn why_silent(&self, node: &str) -> String {
+        let failure = self.failures.iter().find(|failure| failure.node == node);
+        // What Ansible says of a node that it can't reach goes on for lines; the first says what happened.
+        let first = |message: &str| message.lines().next().unwrap_or_default().trim().to_owned();
+        failure.map_or_else(|| "Ansible says nothing of it".to_owned(), |failure| first(&failure.message))
+    }
+
     /// The outcome if no node failed.
     pub fn success(self) -> Result<Self, Error> {
         if self.failures.is_empty() {

@@ -15,11 +15,16 @@ pub enum Level {
     Api,
     /// It does what people use it for: things are made, used and removed.
     Function,
+    /// Its nodes see each other as they should.
+    Cluster,
+    /// What runs is what the architecture says.
+    Conformance,
 }
 
 impl Level {
     /// All levels, the shallowest first.
-    pub const ALL: [Self; 4] = [Self::Reach, Self::Health, Self::Api, Self::Function];
+    pub const ALL: [Self; 6] =
+        [Self::Reach, Self::Health, Self::Api, Self::Function, Self::Cluster, Self::Conformance];
 
     /// The shallowest level that holds all of these checks; absent where there are none.
     pub fn holding<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Option<Self> {
@@ -34,6 +39,8 @@ impl Level {
             Self::Health => "health",
             Self::Api => "api",
             Self::Function => "function",
+            Self::Cluster => "cluster",
+            Self::Conformance => "conformance",
         }
     }
 }
@@ -126,11 +133,51 @@ pub enum Check {
     Job,
     /// Is all that was made removed again?
     Cleanup,
+    /// Do all nodes know each other, under one leader?
+    Consul,
+    /// Has the database one leader that replicas follow?
+    Patroni,
+    /// Do the connection pools lead to the leader?
+    Pgbouncer,
+    /// Does the database that Rails is configured with take writes?
+    DatabaseEndpoint,
+    /// Has each group of Redis one primary that the others follow?
+    Redis,
+    /// Do the Sentinels agree, and does Rails know them?
+    Sentinel,
+    /// Does Praefect reach its database and every Gitaly, and is every repository whole?
+    Praefect,
+    /// Does Rails reach every storage, and Gitaly the internal API?
+    Gitaly,
+    /// Can Rails use every bucket?
+    ObjectStorage,
+    /// Do all nodes hold the keys that they share?
+    SharedSecrets,
+    /// Have all Rails nodes the same SSH host keys?
+    SshHostKeys,
+    /// Is the same package installed everywhere?
+    Versions,
+    /// Do the load balancers know every node, and find it well?
+    LoadBalancer,
+    /// Do nodes let the load balancers ask for their health?
+    Allowlist,
+    /// Does Prometheus see every node?
+    Prometheus,
+    /// Can nodes open every connection that they need?
+    OpenPorts,
+    /// Are the ports closed that users must not reach?
+    ClosedPorts,
+    /// Which nodes have nobody to take over from them?
+    SinglePoints,
+    /// Are there as many nodes as the architecture says?
+    Topology,
+    /// Does a node run what it is for, and nothing else?
+    Components,
 }
 
 impl Check {
     /// All checks, in the order of reports.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 53] = [
         Self::Dns,
         Self::Tcp,
         Self::Tls,
@@ -164,6 +211,26 @@ impl Check {
         Self::MergeRequest,
         Self::Job,
         Self::Cleanup,
+        Self::Consul,
+        Self::Patroni,
+        Self::Pgbouncer,
+        Self::DatabaseEndpoint,
+        Self::Redis,
+        Self::Sentinel,
+        Self::Praefect,
+        Self::Gitaly,
+        Self::ObjectStorage,
+        Self::SharedSecrets,
+        Self::SshHostKeys,
+        Self::Versions,
+        Self::LoadBalancer,
+        Self::Allowlist,
+        Self::Prometheus,
+        Self::OpenPorts,
+        Self::ClosedPorts,
+        Self::SinglePoints,
+        Self::Topology,
+        Self::Components,
     ];
 
     /// Its stable name.
@@ -203,6 +270,26 @@ impl Check {
             Self::MergeRequest => "merge_request",
             Self::Job => "job",
             Self::Cleanup => "cleanup",
+            Self::Consul => "consul",
+            Self::Patroni => "patroni",
+            Self::Pgbouncer => "pgbouncer",
+            Self::DatabaseEndpoint => "database_endpoint",
+            Self::Redis => "redis",
+            Self::Sentinel => "sentinel",
+            Self::Praefect => "praefect",
+            Self::Gitaly => "gitaly",
+            Self::ObjectStorage => "object_storage",
+            Self::SharedSecrets => "shared_secrets",
+            Self::SshHostKeys => "ssh_host_keys",
+            Self::Versions => "versions",
+            Self::LoadBalancer => "load_balancer",
+            Self::Allowlist => "allowlist",
+            Self::Prometheus => "prometheus",
+            Self::OpenPorts => "open_ports",
+            Self::ClosedPorts => "closed_ports",
+            Self::SinglePoints => "single_points",
+            Self::Topology => "topology",
+            Self::Components => "components",
         }
     }
 
@@ -238,6 +325,24 @@ impl Check {
             | Self::MergeRequest
             | Self::Job
             | Self::Cleanup => Level::Function,
+            Self::Consul
+            | Self::Patroni
+            | Self::Pgbouncer
+            | Self::DatabaseEndpoint
+            | Self::Redis
+            | Self::Sentinel
+            | Self::Praefect
+            | Self::Gitaly
+            | Self::ObjectStorage
+            | Self::SharedSecrets
+            | Self::SshHostKeys
+            | Self::Versions
+            | Self::LoadBalancer
+            | Self::Allowlist
+            | Self::Prometheus
+            | Self::OpenPorts
+            | Self::ClosedPorts => Level::Cluster,
+            Self::SinglePoints | Self::Topology | Self::Components => Level::Conformance,
         }
     }
 
@@ -254,7 +359,27 @@ impl Check {
             | Self::Configuration
             | Self::DiskSpace
             | Self::Certificate
-            | Self::Clock => &[],
+            | Self::Clock
+            | Self::Consul
+            | Self::Patroni
+            | Self::Pgbouncer
+            | Self::DatabaseEndpoint
+            | Self::Redis
+            | Self::Sentinel
+            | Self::Praefect
+            | Self::Gitaly
+            | Self::ObjectStorage
+            | Self::SharedSecrets
+            | Self::SshHostKeys
+            | Self::Versions
+            | Self::LoadBalancer
+            | Self::Allowlist
+            | Self::Prometheus
+            | Self::OpenPorts
+            | Self::ClosedPorts
+            | Self::SinglePoints
+            | Self::Topology
+            | Self::Components => &[],
             Self::Tcp => &[Self::Dns],
             Self::Tls => &[Self::Tcp],
             Self::SignIn | Self::ReadinessOutside | Self::Token => &[Self::Tls],
@@ -288,6 +413,9 @@ impl Check {
                 | Self::DiskSpace
                 | Self::Certificate
                 | Self::Clock
+                | Self::Versions
+                | Self::Topology
+                | Self::Components
         )
     }
 
@@ -340,6 +468,50 @@ impl Check {
             Self::MergeRequest => "mergeability and the merge are Sidekiq's work in the background",
             Self::Job => "a pipeline needs runners, traces and artifacts",
             Self::Cleanup => "a verification leaves an instance as it found it",
+            Self::Consul => "Patroni elects by what Consul keeps, and Prometheus finds the nodes by it",
+            Self::Patroni => {
+                "a database with two leaders loses data, and one without replicas can't outlive its leader"
+            }
+            Self::Pgbouncer => "a pool that leads to a replica takes no writes, and users see errors",
+            Self::DatabaseEndpoint => {
+                "a node that writes to a replica fails every request that changes something"
+            }
+            Self::Redis => {
+                "a replica that is cut off can't take over, and two primaries lose jobs and sessions"
+            }
+            Self::Sentinel => {
+                "without a quorum nobody takes over, and Rails finds Redis only by the name that Sentinels know"
+            }
+            Self::Praefect => "a repository with too few replicas is lost with the next disk",
+            Self::Gitaly => {
+                "a node that can't reach a storage fails the requests that land on it, and no others"
+            }
+            Self::ObjectStorage => {
+                "artifacts, uploads and packages that one node can't store are lost to all"
+            }
+            Self::SharedSecrets => {
+                "a node with another key reads nobody's tokens and variables, and writes what no other can read"
+            }
+            Self::SshHostKeys => "users are warned of an attack whenever they land on another node",
+            Self::Versions => "a node of another version speaks another protocol to the rest",
+            Self::LoadBalancer => {
+                "a node that a load balancer does not know carries no load, and one too many takes requests that fail"
+            }
+            Self::Allowlist => {
+                "a node that answers 404 to its load balancer gets no requests, however well it is"
+            }
+            Self::Prometheus => "what is not watched fails unseen",
+            Self::OpenPorts => {
+                "a flow that is closed shows itself only when the feature that needs it is used"
+            }
+            Self::ClosedPorts => {
+                "what nodes say to each other is mostly neither encrypted nor asked for a password"
+            }
+            Self::SinglePoints => "whoever runs it has to know what stops it",
+            Self::Topology => "sizes and limits of an architecture hold for its whole topology",
+            Self::Components => {
+                "a service in the wrong place takes what the node's own work needs, and hides what is missing elsewhere"
+            }
         }
     }
 }

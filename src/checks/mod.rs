@@ -7,6 +7,7 @@
 mod api;
 mod behind_proxy;
 mod catalogue;
+mod cluster;
 mod dns;
 mod function;
 mod group;
@@ -28,9 +29,13 @@ mod verdict;
 mod verify;
 
 pub use catalogue::{Check, Level, UnknownCheck, UnknownLevel};
+pub use cluster::{
+    Cluster, ClusterState, Flow, Member, Reached, RedisGroup, VERSION as CLUSTER_VERSION, asks,
+    judge as judge_cluster, scan,
+};
 pub use group::{GroupName, NoGroupName};
 pub use node_state::{NodeFacts, Offset};
 pub use question::Patience;
 pub use target::{Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, WantedVersion};
 pub use verdict::{Counts, Outcome, Verdict};
-pub use verify::{Interrupted, judge_nodes, verify};
+pub use verify::{Interrupted, judge_nodes, tell, verify};

@@ -41,6 +41,8 @@ pub struct Verdict {
     pub url: String,
     /// How deep it was looked.
     pub level: Level,
+    /// Whether every check that writes was left out.
+    pub read_only: bool,
     /// The only checks that were asked for; absent where all were.
     pub only: Option<BTreeSet<Check>>,
     /// Whether this is the lab's stand-in, by the spec's word or its own; the word of either is enough.
@@ -81,7 +83,10 @@ impl Verdict {
         };
         let meant = |level: Level| match &self.only {
             Some(only) => only.iter().any(|check| check.level() == level),
-            None => level <= self.level,
+            // What was left out on the way to a deeper level was not meant to be proven.
+            None => {
+                level <= self.level && !(self.read_only && level == Level::Function && level < self.level)
+            }
         };
         Level::ALL.into_iter().filter(|level| meant(*level) && !looked_at(*level)).collect()
     }
@@ -148,6 +153,7 @@ mod tests {
             deployment: Some("acme".into()),
             url: "https://gitlab.acme.example".into(),
             level,
+            read_only: false,
             only: None,
             standin: false,
             started: Timestamp::UNIX_EPOCH,
@@ -189,6 +195,19 @@ mod tests {
         assert_eq!(both.outcome_up_to(Level::Health), Outcome::Fail);
         let reach_only = verdict(Level::Reach, &answers[..1]);
         assert_eq!(reach_only.outcome_up_to(Level::Health), Outcome::Unproven);
+    }
+
+    #[test]
+    fn what_writes_may_be_left_out_on_the_way_to_a_deeper_level() {
+        let answers = Level::ALL.map(|level| {
+            let check = Check::ALL.into_iter().find(|check| check.level() == level).unwrap();
+            (check, if level == Level::Function { Status::Skip } else { Status::Pass })
+        });
+        let all = verdict(Level::Conformance, &answers);
+        assert_eq!(all.unproven(), [Level::Function]);
+        assert_eq!(Verdict { read_only: true, ..all.clone() }.outcome(), Outcome::Pass);
+        let no_deeper = Verdict { read_only: true, level: Level::Function, ..all };
+        assert_eq!(no_deeper.unproven(), [Level::Function]);
     }
 
     #[test]

@@ -107,6 +107,7 @@ async fn verify_with(
         deployment: target.deployment.clone(),
         url: target.url.as_str().trim_end_matches('/').to_owned(),
         level: options.level,
+        read_only: options.read_only,
         only: options.only.clone(),
         standin: target.standin == Some(true) || sees_standin,
         started,
@@ -266,6 +267,13 @@ pub fn judge_nodes(
     let findings = nodes.iter().flat_map(|node| node_state::check(node, &gathered(node), now));
     let said = findings.filter(asked).map(|finding| desk.say(finding));
     said.filter(|finding| named(finding) || finding.status == Status::Fail).collect()
+}
+
+/// Sends findings that were made elsewhere.
+#[must_use]
+pub fn tell(findings: Vec<Finding>, options: &Options, runner: &Runner) -> Vec<Finding> {
+    let desk = Desk { options, events: runner.events(), redactor: runner.redactor() };
+    findings.into_iter().map(|finding| desk.say(finding)).collect()
 }
 
 fn place(finding: &Finding) -> Option<Check> {

@@ -114,6 +114,16 @@ pub enum Misfit {
         /// What is wrong.
         why: String,
     },
+    /// A level that asks the nodes, of which a URL tells nothing.
+    #[error("level `{level}` asks the nodes, and a URL names none")]
+    #[diagnostic(
+        code(refarch::cli::needs_nodes),
+        help("verify the deployment by its spec, or ask the URL for `--level function`")
+    )]
+    NeedsNodes {
+        /// The level.
+        level: Level,
+    },
     /// A named check belongs to a deeper level than was asked for.
     #[error("`{check}` is a check of level {of}, and `--level {level}` does not come to it")]
     #[diagnostic(code(refarch::cli::deeper), help("ask for `--level {of}`, or leave `--level` out"))]
@@ -140,7 +150,7 @@ impl Args {
         self.fits_a_url(&url)?;
         let token = self.token(session)?;
         let target = self.target(&url, token.clone())?;
-        let level = self.level_with(token.is_some())?;
+        let level = self.level_of_url(token.is_some())?;
         let run = UrlRun::open(UrlRequest {
             command: command_line(),
             host: url.host_str().unwrap_or_default().to_owned(),

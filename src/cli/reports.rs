@@ -169,6 +169,7 @@ mod tests {
             deployment: Some("acme".into()),
             url: "https://gitlab.acme.example".into(),
             level: Level::Reach,
+            read_only: false,
             only: None,
             standin: false,
             started: Timestamp::UNIX_EPOCH,

@@ -22,8 +22,8 @@ pub struct Args {
     /// The spec of a deployment, or the URL of any GitLab.
     #[arg(value_name = "SPEC|URL")]
     subject: Subject,
-    /// How deep to look: `reach`, `health`, `api` or `function`, each with those before it [default: `function`, or
-    /// `api` with --read-only; for a URL without a token `health`].
+    /// How deep to look: `reach`, `health`, `api`, `function`, `cluster` or `conformance`, each with those before it
+    /// [default: `conformance`; for a URL `function`, or `api` with --read-only, and `health` without a token].
     #[arg(long)]
     level: Option<Level>,
     /// Leave out every check that writes to the instance.
@@ -101,7 +101,7 @@ impl Args {
 
     fn for_spec(&self, session: &Session) -> Result<VerifyOptions, Misfit> {
         Ok(VerifyOptions {
-            level: self.level_with(true)?,
+            level: self.level_with(DEEPEST)?,
             read_only: self.read_only,
             only: self.only(),
             token: self.token(session)?,
@@ -123,11 +123,22 @@ impl Args {
         self.only.as_ref().map(|checks| checks.iter().copied().collect())
     }
 
-    /// How deep to look, with or without a token.
-    pub(super) fn level_with(&self, has_token: bool) -> Result<Level, Misfit> {
+    /// How deep to look at a URL, with or without a token. Without a spec nobody knows the nodes.
+    pub(super) fn level_of_url(&self, has_token: bool) -> Result<Level, Misfit> {
+        let usual = match (has_token, self.read_only) {
+            (false, _) => Level::Health,
+            // Without writing, the API is all that is left.
+            (true, true) => Level::Api,
+            (true, false) => Level::Function,
+        };
+        let level = self.level_with(usual)?;
+        if level > Level::Function { Err(Misfit::NeedsNodes { level }) } else { Ok(level) }
+    }
+
+    /// How deep to look, where nobody said.
+    fn level_with(&self, usual: Level) -> Result<Level, Misfit> {
         let only = self.only.as_deref().unwrap_or_default();
         let Some(level) = self.level else {
-            let usual = if has_token { usual_level(self.read_only) } else { Level::Health };
             return Ok(Level::holding(only).unwrap_or(usual));
         };
         match only.iter().find(|check| check.level() > level) {
@@ -161,11 +172,11 @@ fn looks_like_a_host(word: &Utf8Path) -> bool {
     !is_spec && first.trim_matches('.').contains('.') && !word.exists()
 }
 
-/// How deep to look where there is a token: without writing, the API is all that is left.
-const fn usual_level(read_only: bool) -> Level {
+/// How deep to look at a deployment: what `--read-only` leaves out, it leaves out on the way.
+const DEEPEST: Level = {
     let [.., deepest] = Level::ALL;
-    if read_only { Level::Api } else { deepest }
-}
+    deepest
+};
 
 #[cfg(test)]
 mod tests {
@@ -205,7 +216,7 @@ mod tests {
 
     #[test]
     fn named_checks_say_how_deep_to_look() {
-        let level = |words: &[&str]| args(&[&["a.yml"], words].concat()).level_with(true);
+        let level = |words: &[&str]| args(&[&["a.yml"], words].concat()).level_with(DEEPEST);
         assert_eq!(level(&["--only", "dns,tcp"]).unwrap(), Level::Reach);
         assert_eq!(level(&["--only", "dns,sign_in"]).unwrap(), Level::Health);
         assert_eq!(level(&["--only", "dns", "--level", "health"]).unwrap(), Level::Health);
@@ -215,8 +226,16 @@ mod tests {
 
     #[test]
     fn a_url_without_a_token_is_looked_at_up_to_its_health() {
-        assert_eq!(args(&["https://gitlab.acme.example"]).level_with(false).unwrap(), Level::Health);
-        assert_eq!(args(&["https://gitlab.acme.example"]).level_with(true).unwrap(), usual_level(false));
+        let level = |words: &[&str], has_token| {
+            args(&[&["https://gitlab.acme.example"], words].concat()).level_of_url(has_token)
+        };
+        assert_eq!(level(&[], false).unwrap(), Level::Health);
+        assert_eq!(level(&[], true).unwrap(), Level::Function);
+        assert_eq!(level(&["--read-only"], true).unwrap(), Level::Api);
+        for words in [["--level", "cluster"], ["--only", "topology"]] {
+            let error = level(&words, true).unwrap_err();
+            assert!(matches!(error, Misfit::NeedsNodes { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::architecture::Component;
 use crate::deployment::{Deployment, Node, NodeName};
 
 /// Where `HAProxy` answers questions about its backends, on the node alone.
-const STATS_SOCKET: &str = "/run/haproxy/admin.sock";
+pub const STATS_SOCKET: &str = "/run/haproxy/admin.sock";
 /// What Rails answers 200 to while it can serve.
 const READINESS: &str = "/-/readiness";
 

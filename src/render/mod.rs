@@ -15,6 +15,7 @@ mod terraform;
 mod tree;
 
 pub use bound::{Access, Bound, BoundNode};
+pub use load_balancer::STATS_SOCKET;
 pub use terraform::Identity;
 pub use tree::Tree;
 

@@ -241,6 +241,7 @@ pub(super) mod tests {
             deployment: Some("acme".into()),
             url: "https://gitlab.acme.example".into(),
             level: Level::Health,
+            read_only: false,
             only: None,
             standin: true,
             started: Timestamp::UNIX_EPOCH,

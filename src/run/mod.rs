@@ -5,6 +5,7 @@
 
 mod bind;
 mod by_url;
+mod cluster;
 mod configure;
 mod confirm;
 mod destroy;

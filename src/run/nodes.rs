@@ -66,7 +66,7 @@ fn understand(world: &World, outcome: &ansible::Outcome) -> Result<Gathered, Err
     let mut gathered = Gathered::default();
     for node in world.deployment.nodes.keys() {
         let Some(told) = outcome.states.get(node.as_str()) else {
-            gathered.silent.insert(node.clone(), why_silent(outcome, node));
+            gathered.silent.insert(node.clone(), outcome.why_silent(node.as_str()));
             continue;
         };
         let state = read(node, told)?;
@@ -80,11 +80,4 @@ fn understand(world: &World, outcome: &ansible::Outcome) -> Result<Gathered, Err
 fn read(node: &NodeName, told: &Told) -> Result<NodeState, Error> {
     serde_json::from_value(told.state.clone())
         .map_err(|error| Error::Outputs { why: format!("the state of {node}: {error}") })
-}
-
-fn why_silent(outcome: &ansible::Outcome, node: &NodeName) -> String {
-    let failure = outcome.failures.iter().find(|failure| failure.node == node.as_str());
-    // What Ansible says of a node that it can't reach goes on for lines; the first says what happened.
-    let first = |message: &str| message.lines().next().unwrap_or_default().trim().to_owned();
-    failure.map_or_else(|| "Ansible says nothing of it".to_owned(), |failure| first(&failure.message))
 }

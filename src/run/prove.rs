@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::nodes::{self, Gathered};
 use super::token::{self, Decided};
-use super::{Error, VerifyOptions, bind, losses, world::World};
+use super::{Error, VerifyOptions, bind, cluster, losses, world::World};
 use crate::architecture::Component;
 use crate::checks::{
     self, Check, GroupName, Level, Machine, NodeFacts, NodeHealth, NodeTarget, Options, Proxy, SshAccess,
@@ -47,12 +47,16 @@ pub async fn verify(
         Ok::<_, Error>((target, verdict.map_err(|checks::Interrupted| Error::Interrupted)?))
     };
     // Neither is let go of before its end: an interrupt ends both in good order.
-    let (asked, gathered) = tokio::join!(ask, gather);
-    let ((target, mut verdict), gathered) = (asked?, gathered?);
+    let (asked, gathered, look) = tokio::join!(ask, gather, cluster::look(world, bound, &options));
+    let ((target, mut verdict), gathered, look) = (asked?, gathered?, look?);
     let wanted = bind::wanted(world, bound)?;
     let facts = facts(world, &gathered, &wanted);
     let of_nodes = checks::judge_nodes(&target.nodes, &facts, &options, &world.runner);
     verdict.take_in(of_nodes, began.elapsed());
+    if let Some(look) = look {
+        let of_cluster = cluster::judge(world, bound, &options, look, &gathered).await?;
+        verdict.take_in(of_cluster, began.elapsed());
+    }
     verdict.findings.extend(losses::findings(world));
     world.workdir.write_private(&world.run.report(), report::verdict_json(&verdict))?;
     Ok(verdict)

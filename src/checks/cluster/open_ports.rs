@@ -1,0 +1,66 @@
+//! Can a node open every connection that the port table gives it?
+
+use super::member::{Cluster, Member};
+use super::seen::Seen;
+use crate::checks::question::Miss;
+
+const REMEDY: &str = "open the flow in the firewall, as `reference-architectures/ports.yml` lists it, or start what should listen there";
+
+pub fn applies(_: &Cluster, member: &Member) -> bool {
+    !member.flows.is_empty()
+}
+
+pub fn judge(_: &Cluster, member: &Member) -> Result<String, Miss> {
+    let mut seen = Seen::default();
+    let mut count = 0;
+    if let Some(told) = seen.take(member.about(|state| state.flows.as_ref())) {
+        count = told.count;
+        for flow in &told.closed {
+            seen.wrong(format!(
+                "{} can't reach port {} of {}: {}",
+                member.name, flow.port, flow.to, flow.error
+            ));
+        }
+    }
+    seen.answer(format!("all {count} connections can be opened"), REMEDY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::{Asked, ClosedFlow};
+    use super::super::tests::{healthy, told};
+    use super::*;
+    use crate::events::Status;
+
+    const NODE: &str = "acme-gitaly-1";
+
+    #[test]
+    fn passes_when_all_can_be_opened() {
+        let cluster = healthy();
+        assert_eq!(judge(&cluster, cluster.named(NODE).unwrap()).unwrap(), "all 4 connections can be opened");
+    }
+
+    #[test]
+    fn fails_on_a_flow_that_is_closed() {
+        let mut cluster = healthy();
+        let Some(Asked::Told(view)) = &mut told(&mut cluster, NODE).flows else { panic!() };
+        view.closed.push(ClosedFlow {
+            to: "acme-praefect-1".into(),
+            port: 2305,
+            error: "no answer, as from a firewall".into(),
+        });
+        let miss = judge(&cluster, cluster.named(NODE).unwrap()).unwrap_err();
+        assert_eq!(miss.status, Status::Fail);
+        assert_eq!(
+            miss.saw,
+            "acme-gitaly-1 can't reach port 2305 of acme-praefect-1: no answer, as from a firewall"
+        );
+    }
+
+    #[test]
+    fn skips_when_the_node_could_not_be_asked() {
+        let mut cluster = healthy();
+        told(&mut cluster, NODE).flows = None;
+        assert_eq!(judge(&cluster, cluster.named(NODE).unwrap()).unwrap_err().status, Status::Skip);
+    }
+}

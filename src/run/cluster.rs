@@ -1,0 +1,183 @@
+//! What the nodes see of each other: one Ansible run asks them all, while the instance is asked from here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use rand::Rng as _;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::nodes::Gathered;
+use super::{Error, preflight, world::World};
+use crate::ansible::Playbook;
+use crate::checks::{self, Check, Cluster, ClusterState, Flow, Level, Member, Options, Reached, RedisGroup};
+use crate::deployment::{self, Database, Deployment, NodeName, Objects, Redis};
+use crate::events::{Finding, Status};
+use crate::exit::ExitCode;
+use crate::render::{Bound, STATS_SOCKET};
+
+/// How long what this run has just configured may take to find itself: a load balancer asks a node twice, ten seconds apart,
+/// before it trusts it, and Prometheus asks every 15 seconds.
+const SETTLING: Duration = Duration::from_secs(45);
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// What was seen of a cluster.
+#[derive(Debug)]
+pub struct Look {
+    cluster: Cluster,
+    reached: Reached,
+}
+
+/// Asks the nodes and looks at their ports; nothing where no check needs it.
+pub async fn look(world: &World, bound: &Bound, options: &Options) -> Result<Option<Look>, Error> {
+    if !Check::ALL.into_iter().any(|check| check.level() >= Level::Cluster && options.asks(check)) {
+        return Ok(None);
+    }
+    let mut cluster = cluster(&world.deployment, bound);
+    let scan = async {
+        if options.asks(Check::ClosedPorts) { checks::scan(&cluster).await } else { Reached::default() }
+    };
+    let (told, reached) = tokio::join!(ask(world, &cluster, options), scan);
+    let mut told = told?;
+    for member in &mut cluster.members {
+        member.told = told.remove(&member.name).unwrap_or_else(|| Err("it was not asked".into()));
+    }
+    Ok(Some(Look { cluster, reached }))
+}
+
+/// Judges what was seen. Where this run has just configured nodes, what fails is asked again until it has settled.
+pub async fn judge(
+    world: &World,
+    bound: &Bound,
+    options: &Options,
+    look: Look,
+    gathered: &Gathered,
+) -> Result<Vec<Finding>, Error> {
+    let end = Instant::now() + SETTLING;
+    let mut findings = judge_once(look, gathered, options);
+    while !gathered.just_configured.is_empty() && Instant::now() < end {
+        let failed: BTreeSet<Check> = failed(&findings);
+        if failed.is_empty() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        let again = Options { only: Some(failed.clone()), ..options.clone() };
+        let Some(look) = self::look(world, bound, &again).await? else { break };
+        findings.retain(|finding| !finding.check.parse().is_ok_and(|check| failed.contains(&check)));
+        findings.extend(judge_once(look, gathered, &again));
+    }
+    Ok(checks::tell(findings, options, &world.runner))
+}
+
+fn judge_once(mut look: Look, gathered: &Gathered, options: &Options) -> Vec<Finding> {
+    for member in &mut look.cluster.members {
+        let of = |name: &&NodeName| name.as_str() == member.name;
+        let state = gathered.states.iter().find(|(name, _)| of(name)).map(|(_, state)| state.clone());
+        let silent = gathered.silent.iter().find(|(name, _)| of(name)).map(|(_, why)| why.clone());
+        member.state = state.ok_or_else(|| silent.unwrap_or_else(|| "nobody asked it".into()));
+    }
+    checks::judge_cluster(&look.cluster, &look.reached, options)
+}
+
+fn failed(findings: &[Finding]) -> BTreeSet<Check> {
+    let failed = findings.iter().filter(|finding| finding.status == Status::Fail);
+    failed.filter_map(|finding| finding.check.parse().ok()).collect()
+}
+
+type Told = BTreeMap<String, Result<ClusterState, String>>;
+
+/// Asks every node what it can know. One that can't be asked says why.
+async fn ask(world: &World, cluster: &Cluster, options: &Options) -> Result<Told, Error> {
+    let asks = checks::asks(cluster, options, STATS_SOCKET);
+    if asks.is_empty() {
+        return Ok(Told::new());
+    }
+    let mut salt = [0; 16];
+    rand::rng().fill_bytes(&mut salt);
+    let vars = world.run.folder.join("cluster.json");
+    let content = json!({ "cluster_salt": HEXLOWER.encode(&salt), "cluster_asks": asks });
+    world.workdir.write_private(&vars, content.to_string())?;
+    let playbook = Playbook::new("cluster.yml").on(asks.keys()).with_variables(vars);
+    let asked = async { Ok::<_, Error>(preflight::ansible(world).await?.playbook(playbook).await?) };
+    match asked.await {
+        Ok(outcome) => {
+            let of = |name: &String| {
+                let told = outcome.states.get(name.as_str()).ok_or_else(|| outcome.why_silent(name));
+                told.and_then(|told| read(&told.state))
+            };
+            Ok(asks.keys().map(|name| (name.clone(), of(name))).collect())
+        }
+        Err(error) if error.exit_code() == ExitCode::Interrupted => Err(error),
+        Err(error) => Ok(asks.keys().map(|name| (name.clone(), Err(error.to_string()))).collect()),
+    }
+}
+
+fn read(state: &serde_json::Value) -> Result<ClusterState, String> {
+    let state: ClusterState = serde_json::from_value(state.clone())
+        .map_err(|error| format!("what the node told is not understood: {error}"))?;
+    if state.version == checks::CLUSTER_VERSION {
+        Ok(state)
+    } else {
+        Err(format!(
+            "the node told in format {}, and only {} is understood",
+            state.version,
+            checks::CLUSTER_VERSION
+        ))
+    }
+}
+
+/// The deployment's nodes that were made, with what they are for each other.
+fn cluster(deployment: &Deployment, bound: &Bound) -> Cluster {
+    let address = |name: &NodeName| bound.nodes.get(name).map(|node| node.private_address.clone());
+    let members = deployment.nodes.values().filter_map(|node| {
+        Some(Member {
+            name: node.name.to_string(),
+            component: node.component,
+            address: address(&node.name)?,
+            flows: flows(deployment, bound, node),
+            told: Err("it was not asked".into()),
+            state: Err("nobody asked it".into()),
+        })
+    });
+    let mut counts = BTreeMap::new();
+    for node in deployment.nodes.values() {
+        *counts.entry(node.component).or_default() += 1;
+    }
+    let group = |group: &deployment::RedisGroup| RedisGroup {
+        master_name: group.master_name.to_owned(),
+        nodes: group.nodes.iter().map(NodeName::to_string).collect(),
+    };
+    Cluster {
+        architecture: deployment.architecture.name.clone(),
+        highly_available: deployment.architecture.highly_available,
+        counts,
+        members: members.collect(),
+        patroni: matches!(deployment.topology.database, Database::Cluster { .. }),
+        redis: match &deployment.topology.redis {
+            Redis::Sentinel(one) => vec![group(one)],
+            Redis::Split { cache, persistent } => vec![group(cache), group(persistent)],
+            Redis::OnNode | Redis::Single(_) | Redis::External(_) => Vec::new(),
+        },
+        object_storage: !matches!(deployment.topology.objects, Objects::LocalDisk),
+        host_keys: None,
+    }
+}
+
+/// The connections that a node must be able to open, as the port table says.
+fn flows(deployment: &Deployment, bound: &Bound, node: &deployment::Node) -> Vec<Flow> {
+    let mine = |flow: &&deployment::Flow| {
+        flow.protocol == "tcp" && (flow.from == node.component.name() || flow.from == "all")
+    };
+    let mut found = BTreeSet::new();
+    for flow in deployment.flows.iter().filter(mine) {
+        for to in
+            deployment.nodes.values().filter(|to| to.component.name() == flow.to && to.name != node.name)
+        {
+            if let Some(made) = bound.nodes.get(&to.name) {
+                found.insert((to.name.to_string(), made.private_address.clone(), flow.port));
+            }
+        }
+    }
+    found.into_iter().map(|(to, address, port)| Flow { to, address, port }).collect()
+}
