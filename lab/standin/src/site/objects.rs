@@ -16,6 +16,7 @@ const KINDS: [&str; 7] =
 
 /// Where objects lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct ObjectStore {
     /// `http://HOST:PORT`.
     pub endpoint: String,
@@ -29,6 +30,52 @@ pub struct ObjectStore {
     pub path_style: bool,
     /// Buckets by kind of object.
     pub buckets: BTreeMap<String, Place>,
+}
+
+/// The same as gitlab.yml holds it, in the package's own shape: whoever reads the file on a node looks for that.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Written {
+    enabled: bool,
+    connection: Connection,
+    objects: BTreeMap<String, Place>,
+}
+
+/// `connection` in gitlab.yml.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Connection {
+    provider: String,
+    region: String,
+    endpoint: String,
+    path_style: bool,
+    aws_access_key_id: String,
+    aws_secret_access_key: String,
+}
+
+impl From<Written> for ObjectStore {
+    fn from(Written { connection, objects, .. }: Written) -> Self {
+        Self {
+            endpoint: connection.endpoint,
+            region: connection.region,
+            access_key: connection.aws_access_key_id,
+            secret_key: connection.aws_secret_access_key,
+            path_style: connection.path_style,
+            buckets: objects,
+        }
+    }
+}
+
+impl From<ObjectStore> for Written {
+    fn from(store: ObjectStore) -> Self {
+        let connection = Connection {
+            provider: "AWS".to_owned(),
+            region: store.region,
+            endpoint: store.endpoint,
+            path_style: store.path_style,
+            aws_access_key_id: store.access_key,
+            aws_secret_access_key: store.secret_key,
+        };
+        Self { enabled: true, connection, objects: store.buckets }
+    }
 }
 
 /// Where the objects of a kind lie, and how they reach users.
@@ -148,6 +195,15 @@ mod tests {
         assert_eq!(store.buckets["lfs"].bucket, "acme-lfs");
         assert!(store.path_style && store.buckets["uploads"].proxy_download);
         assert_eq!(read(&json!({})).expect("settings"), None);
+    }
+
+    #[test]
+    fn gitlab_yml_holds_it_in_the_package_s_shape() {
+        let store = read(&whole()).expect("settings").expect("enabled");
+        let written = serde_json::to_value(&store).expect("serializable");
+        assert_eq!(written["connection"], whole()["connection"]);
+        assert_eq!(written["objects"]["artifacts"]["bucket"], "acme-artifacts");
+        assert_eq!(serde_json::from_value::<ObjectStore>(written).expect("readable"), store);
     }
 
     #[test]
