@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import tempfile
 import uuid
@@ -31,14 +32,15 @@ class ActionModule(ActionBase):
 
     def fetch(self, folder):
         """From memory into a file that is closed to others; the result of the task holds nothing of it."""
-        found = self._low_level_execute_command(f"cat {SECRETS}")
+        # A terminal between the two, which a login by sudo may bring, would change line ends.
+        found = self._low_level_execute_command(f"base64 -w 0 {SECRETS}")
         if found["rc"] != 0:
             raise AnsibleActionFail(f"{SECRETS} can't be read: {found['stderr'].strip()}")
         os.makedirs(folder, mode=0o700, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".gitlab-secrets-")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(found["stdout"])
+            with os.fdopen(handle, "wb") as file:
+                file.write(base64.b64decode(found["stdout"]))
             os.replace(temporary, os.path.join(folder, "gitlab-secrets.json"))
         except OSError:
             os.unlink(temporary)

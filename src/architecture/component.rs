@@ -148,7 +148,7 @@ impl Component {
             Self::Sidekiq => &["sidekiq"],
             Self::Rails => &["gitlab-workhorse", "nginx", "puma"],
             Self::Monitor => &["prometheus"],
-            Self::ObjectStorage => &["object-storage"],
+            Self::ObjectStorage => &["versitygw"],
         }
     }
 
