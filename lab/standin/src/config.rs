@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::paths;
-use crate::site::{Application, Connection, Database, Gitaly, REDIS_ROLES, Secrets, Shell, Signing};
+use crate::site::{
+    Application, Connection, Database, Gitaly, Praefect, REDIS_ROLES, Secrets, Shell, Signing,
+};
 
 /// Why a configuration can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +87,8 @@ impl Config {
             "version": "19.3.0", "host": "localhost", "origin": "http://localhost", "ssh_host": "localhost", "ssh_port": 22,
             "monitoring_whitelist": [],
             "trusted_proxies": [], "storages": {}, "puma_listen": "", "sidekiq_health": null,
-            "sidekiq_concurrency": 1, "object_store": null
+            "sidekiq_concurrency": 1, "object_store": null, "puma_exporter": null,
+            "sidekiq_metrics": null, "sidekiq_queue_groups": ["*"]
         }});
         let application: Production<Application> = serde_json::from_value(nowhere).expect("a configuration");
         let database = Database {
@@ -122,6 +125,23 @@ pub fn gitaly() -> Result<Gitaly, Error> {
 
 /// A Gitaly's configuration that lies there.
 pub fn gitaly_at(path: &Path) -> Result<Gitaly, Error> {
+    toml::from_str(&text(path)?)
+        .map_err(|reason| Error::Content { path: path.display().to_string(), reason: reason.to_string() })
+}
+
+/// Where Workhorse tells of itself, which is all that its config.toml holds.
+pub fn workhorse_metrics() -> Result<String, Error> {
+    secret(paths::WORKHORSE_CONFIG)
+        .map(|line| line.trim_start_matches("prometheus_listen_addr = ").trim_matches('"').to_owned())
+}
+
+/// Praefect's config.toml.
+pub fn praefect() -> Result<Praefect, Error> {
+    praefect_at(&Path::new(paths::DATA).join("praefect/config.toml"))
+}
+
+/// A Praefect's configuration that lies there.
+pub fn praefect_at(path: &Path) -> Result<Praefect, Error> {
     toml::from_str(&text(path)?)
         .map_err(|reason| Error::Content { path: path.display().to_string(), reason: reason.to_string() })
 }

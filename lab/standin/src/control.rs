@@ -22,13 +22,14 @@ enum Request<'a> {
     PgbouncerNotify { new_host: Option<&'a str> },
     PasswordHash { user: &'a str },
     WritePgpass(&'a [&'a str]),
+    Praefect(&'a [&'a str]),
     Arguments(&'a str),
     Unknown,
 }
 
 const VERBS: [&str; 5] = ["status", "start", "stop", "restart", "hup"];
 
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "check-config",
     "get-postgresql-primary",
     "get-redis-master",
@@ -36,6 +37,7 @@ const OTHERS: [&str; 10] = [
     "pg-password-md5",
     "pgb-console",
     "pgb-notify",
+    "praefect",
     "reconfigure",
     "tail",
     "write-pgpass",
@@ -46,6 +48,7 @@ fn parse<'a>(arguments: &'a [&'a str]) -> Request<'a> {
         ["reconfigure"] => Request::Reconfigure,
         [verb] if VERBS.contains(verb) => Request::Service { verb, service: None },
         [verb, service] if VERBS.contains(verb) => Request::Service { verb, service: Some(service) },
+        ["praefect", rest @ ..] if !rest.is_empty() => Request::Praefect(rest),
         ["tail"] => Request::Tail { service: None },
         ["tail", service] => Request::Tail { service: Some(service) },
         ["check-config"] => Request::CheckConfig { version: None },
@@ -93,6 +96,7 @@ pub fn run(arguments: &[String]) -> u8 {
         Request::PgbouncerNotify { new_host } => cluster::pgbouncer_notify(new_host),
         Request::PasswordHash { user } => cluster::password_hash(user),
         Request::WritePgpass(arguments) => cluster::write_pgpass(arguments),
+        Request::Praefect(arguments) => crate::praefect::control(arguments),
         Request::Arguments(verb) => {
             say(format!("The command {verb} does not accept these arguments"));
             2

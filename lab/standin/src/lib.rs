@@ -1,8 +1,8 @@
 //! Lab stand-in, not GitLab: what the stand-in `gitlab-ee` package consists of.
 //!
 //! One binary does everything, by the name it is called with: `gitlab-ctl` converges the node from gitlab.rb
-//! and drives runit, `gitlab-rake` runs tasks, and `gitlab-standin SERVICE` is one of the four services that
-//! the lab can't have for real (Rails, Workhorse, Sidekiq, Gitaly). PostgreSQL, Redis, nginx, runit and Ruby
+//! and drives runit, `gitlab-rake` runs tasks, and `gitlab-standin SERVICE` is one of the five services that
+//! the lab can't have for real (Rails, Workhorse, Sidekiq, Gitaly, Praefect). PostgreSQL, Redis, nginx, runit and Ruby
 //! are the real programs. It knows nothing of refarch: what it accepts, refuses and answers comes from
 //! GitLab's documentation and the recorded facts about the package.
 
@@ -21,6 +21,7 @@ mod local_http;
 mod manifest;
 mod objects;
 mod paths;
+mod praefect;
 mod rails;
 mod rake;
 
@@ -52,6 +53,7 @@ pub fn run(program: &str, arguments: &[String]) -> u8 {
         ("gitlab-shell", arguments) => shell::run(arguments),
         ("gitlab-shell-check", _) => shell::check(),
         ("gitlab-shell-authorized-keys-check", arguments) => shell::authorized_keys_check(arguments),
+        ("praefect", arguments) => praefect::run(arguments),
         ("gitaly", arguments) => gitaly_check::run(arguments),
         ("pre-receive", _) => hook::pre_receive(),
         ("post-receive", _) => hook::post_receive(),
@@ -67,7 +69,7 @@ pub fn run(program: &str, arguments: &[String]) -> u8 {
 }
 
 fn usage() -> u8 {
-    complain(format!("usage: gitlab-standin gitaly|puma|sidekiq|workhorse ({})", paths::NOTICE));
+    complain(format!("usage: gitlab-standin gitaly|praefect|puma|sidekiq|workhorse ({})", paths::NOTICE));
     2
 }
 
@@ -90,6 +92,12 @@ fn serve(service: &str) -> u8 {
             1
         }
     }
+}
+
+/// This host's name.
+fn hostname() -> String {
+    std::fs::read_to_string("/etc/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
 }
 
 /// Bytes as hexadecimal digits.

@@ -52,6 +52,8 @@ pub const SHELL_CONFIG: &str = "/var/opt/gitlab/gitlab-shell/config.yml";
 pub const SHELL_SECRET: &str = "/var/opt/gitlab/gitlab-rails/etc/gitlab_shell_secret";
 /// The secret with which Workhorse signs.
 pub const WORKHORSE_SECRET: &str = "/var/opt/gitlab/gitlab-rails/etc/gitlab_workhorse_secret";
+/// Configuration of Workhorse.
+pub const WORKHORSE_CONFIG: &str = "/var/opt/gitlab/gitlab-workhorse/config.toml";
 /// Where Workhorse listens.
 pub const WORKHORSE_SOCKET: &str = "/var/opt/gitlab/gitlab-workhorse/sockets/socket";
 

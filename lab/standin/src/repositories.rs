@@ -98,6 +98,25 @@ pub struct Commit {
     pub committed_date: String,
 }
 
+/// A Gitaly that has all of a repository.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Source {
+    /// How it is reached.
+    pub address: StorageAddress,
+    /// The name of its storage.
+    pub storage: String,
+}
+
+/// The references of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct References {
+    /// Branches and tags with what they point to.
+    pub refs: BTreeMap<String, String>,
+    /// The reference that HEAD names.
+    #[serde(default)]
+    pub head: String,
+}
+
 /// The repositories of one storage.
 #[derive(Debug, Clone, Copy)]
 pub struct Repositories<'a> {
@@ -117,6 +136,17 @@ impl<'a> Repositories<'a> {
         self.ask(Method::GET, "", &[], None).await.map(drop)
     }
 
+    /// What tells this storage's disk from any other.
+    pub async fn filesystem(&self) -> Result<String, Error> {
+        let answer = self.ask(Method::GET, "", &[], None).await?;
+        Ok(answer["filesystem_id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The storage can be read and written.
+    pub async fn disk(&self) -> Result<(), Error> {
+        self.ask(Method::POST, "/disk", &[], None).await.map(drop)
+    }
+
     /// Makes an empty repository; one that is there stays as it is.
     pub async fn create(&self, path: &str) -> Result<(), Error> {
         let body = serde_json::json!({"path": path});
@@ -131,8 +161,31 @@ impl<'a> Repositories<'a> {
 
     /// Branches and tags with what they point to.
     pub async fn refs(&self, path: &str) -> Result<BTreeMap<String, String>, Error> {
+        Ok(self.references(path).await?.refs)
+    }
+
+    /// All references, and HEAD.
+    pub async fn references(&self, path: &str) -> Result<References, Error> {
         let answer = self.ask(Method::GET, "/refs", &[("path", path)], None).await?;
-        Ok(serde_json::from_value(answer["refs"].clone()).unwrap_or_default())
+        Ok(serde_json::from_value(answer).unwrap_or_default())
+    }
+
+    /// A pack with everything but what is had already.
+    pub async fn pack(&self, path: &str, have: &[&str]) -> Result<axum::response::Response, Error> {
+        let body = serde_json::json!({"path": path, "have": have});
+        let builder = self.request(Method::POST, "/pack", &[]).header("content-type", "application/json");
+        let response = self.send(builder, Body::from(body.to_string())).await?;
+        if response.status().is_success() {
+            Ok(response.map(Body::new))
+        } else {
+            Err(refusal(response).await)
+        }
+    }
+
+    /// Makes the replica here equal to another Gitaly's.
+    pub async fn replicate(&self, path: &str, source: &Source) -> Result<(), Error> {
+        let body = serde_json::json!({"path": path, "source": source});
+        self.ask(Method::POST, "/replicate", &[], Some(body)).await.map(drop)
     }
 
     /// A commit; none when the repository has none of that name.

@@ -14,6 +14,7 @@ mod nginx;
 mod patroni;
 mod pgbouncer;
 mod postgresql;
+mod praefect;
 mod program;
 mod rails;
 mod redis;
@@ -141,6 +142,9 @@ fn converge_node(site: &Site, settings: &Settings) -> Result<(), Error> {
             other => runit::settle(other)?,
         }
     }
+    if site.runs(Service::Praefect) {
+        praefect::start(site, settings)?;
+    }
     if site.holds_rails {
         rails::migrate(site)?;
     }
@@ -192,6 +196,7 @@ fn write_configuration(site: &Site, settings: &Settings) -> Result<(), Error> {
             Service::Sentinel => sentinel::prepare(site)?,
             Service::Prometheus => monitoring::prepare_prometheus(site)?,
             Service::Gitaly => gitaly::prepare(site)?,
+            Service::Praefect => praefect::prepare(site, settings)?,
             Service::Nginx => nginx::prepare(site)?,
             Service::Puma
             | Service::Sidekiq

@@ -31,6 +31,9 @@ pub fn prepare(site: &Site) -> Result<(), Error> {
     for name in ["gitlab-rails", "puma", "sidekiq", "gitlab-workhorse"] {
         converge::directory(format!("{}/{name}", paths::LOG), owner, 0o700)?;
     }
+    let address = format!("prometheus_listen_addr = \"{}\"\n", site.rails.workhorse_metrics);
+    let workhorse: &[Service] = if site.runs(Service::Workhorse) { &[Service::Workhorse] } else { &[] };
+    runit::file(workhorse, paths::WORKHORSE_CONFIG, &address, owner, 0o600)?;
     let readers: Vec<Service> =
         [Service::Puma, Service::Sidekiq].into_iter().filter(|service| site.runs(*service)).collect();
     let write = |name: &str, content: String| {

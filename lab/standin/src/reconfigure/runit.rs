@@ -87,6 +87,7 @@ pub fn run_script(service: Service, site: &Site) -> String {
             log = paths::LOG
         ),
         Service::Gitaly => own("gitaly"),
+        Service::Praefect => own("praefect"),
         Service::Puma => own("puma"),
         Service::Workhorse => own("workhorse"),
         Service::Sidekiq => own("sidekiq"),

@@ -4,7 +4,9 @@ mod client_ip;
 mod git_path;
 mod gitaly;
 mod listen;
+mod metrics;
 mod page;
+mod praefect;
 mod puma;
 mod sidekiq;
 mod workhorse;
@@ -32,6 +34,7 @@ pub enum Error {
 pub async fn run(name: &str) -> Option<Result<(), Error>> {
     Some(match name {
         "gitaly" => gitaly::run().await,
+        "praefect" => praefect::run().await,
         "puma" => puma::run().await,
         "sidekiq" => sidekiq::run().await,
         "workhorse" => workhorse::run().await,

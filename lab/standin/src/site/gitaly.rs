@@ -20,6 +20,9 @@ pub struct Gitaly {
     /// TCP address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen_addr: Option<String>,
+    /// Where it tells of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus_listen_addr: Option<String>,
     /// Who may ask.
     pub auth: Auth,
     /// Whom its hooks ask.
@@ -63,6 +66,9 @@ impl Gitaly {
         Ok(Self {
             socket_path: text(&["socket_path"]).unwrap_or_else(|| SOCKET.to_owned()),
             listen_addr: text(&["listen_addr"]),
+            prometheus_listen_addr: text(&["prometheus_listen_addr"])
+                .or_else(|| Some("localhost:9236".to_owned()))
+                .filter(|place| !place.is_empty()),
             auth: Auth { token: text(&["auth", "token"]).unwrap_or_default() },
             gitlab: Gitlab {
                 url: text(&["gitlab", "url"]).unwrap_or_else(|| super::shell::internal_api_url(settings)),

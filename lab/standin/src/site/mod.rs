@@ -9,6 +9,7 @@ mod monitoring;
 mod objects;
 mod patroni;
 mod pgbouncer;
+mod praefect;
 mod rails;
 mod redis;
 mod redis_clients;
@@ -26,6 +27,7 @@ pub use monitoring::{Exporter, Prometheus};
 pub use objects::{ObjectStore, Place};
 pub use patroni::{Member, Patroni};
 pub use pgbouncer::{Pgbouncer, hash};
+pub use praefect::{Node, Praefect, VirtualStorage};
 pub use rails::{Application, Database, Rails, Secrets, StorageAddress};
 #[cfg(test)]
 pub use redis::Master;
@@ -128,6 +130,9 @@ impl Site {
         };
         let consul = Consul::from_settings(settings, &roles)?;
         let watched = services.contains(&Service::Sentinel);
+        if services.contains(&Service::Praefect) {
+            Praefect::from_settings(settings)?;
+        }
         Ok(Self {
             version: settings.version(),
             accounts: Accounts::from_settings(settings),

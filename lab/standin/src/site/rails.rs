@@ -26,6 +26,8 @@ pub struct Rails {
     pub auto_migrate: bool,
     /// The password of the first administrator.
     pub initial_root_password: Option<String>,
+    /// Where Workhorse tells of itself.
+    pub workhorse_metrics: String,
     /// Whether a generated one is left in /etc/gitlab.
     pub store_initial_root_password: bool,
 }
@@ -53,6 +55,12 @@ pub struct Application {
     pub puma_listen: String,
     /// Where Sidekiq answers health checks; none when switched off.
     pub sidekiq_health: Option<String>,
+    /// Where puma tells of itself besides `/-/metrics`.
+    pub puma_exporter: Option<String>,
+    /// Where Sidekiq tells of itself.
+    pub sidekiq_metrics: Option<String>,
+    /// The queues that each of Sidekiq's processes works on.
+    pub sidekiq_queue_groups: Vec<String>,
     /// How many jobs Sidekiq runs at a time.
     pub sidekiq_concurrency: u64,
     /// Where objects lie; none where all is on the local disk.
@@ -106,6 +114,8 @@ impl Rails {
                 .flag(&["gitlab_rails", "store_initial_root_password"])
                 .unwrap_or(password.is_none()),
             initial_root_password: password,
+            workhorse_metrics: settings
+                .text_or(&["gitlab_workhorse", "prometheus_listen_addr"], "localhost:9229"),
         })
     }
 }
@@ -132,6 +142,18 @@ fn application(settings: &Settings, url: &ExternalUrl) -> Result<Application, Er
         storages: storages(settings)?,
         puma_listen: format!("{puma}:{port}"),
         sidekiq_health: health.then(|| format!("{health_host}:{health_port}")),
+        puma_exporter: settings.flag(&["puma", "exporter_enabled"]).unwrap_or(false).then(|| {
+            let address = settings.text_or(&["puma", "exporter_address"], "127.0.0.1");
+            format!("{address}:{}", settings.text_or(&["puma", "exporter_port"], "8083"))
+        }),
+        sidekiq_metrics: settings.flag(&["sidekiq", "metrics_enabled"]).unwrap_or(true).then(|| {
+            let address = settings.text_or(&["sidekiq", "listen_address"], "127.0.0.1");
+            format!("{address}:{}", settings.text_or(&["sidekiq", "listen_port"], "8082"))
+        }),
+        sidekiq_queue_groups: settings
+            .list(&["sidekiq", "queue_groups"])
+            .filter(|groups| !groups.is_empty())
+            .unwrap_or_else(|| vec!["*".to_owned()]),
         sidekiq_concurrency: settings.number(&["sidekiq", "concurrency"]).unwrap_or(20),
         object_store: ObjectStore::from_settings(settings)?,
     })

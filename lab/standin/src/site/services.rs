@@ -20,6 +20,8 @@ pub enum Service {
     Sentinel,
     /// The stood-in Gitaly.
     Gitaly,
+    /// The stood-in Praefect.
+    Praefect,
     /// The stood-in Rails.
     Puma,
     /// The stood-in Workhorse.
@@ -42,7 +44,7 @@ pub enum Service {
 
 impl Service {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Consul,
         Self::Postgresql,
         Self::Patroni,
@@ -50,6 +52,7 @@ impl Service {
         Self::Redis,
         Self::Sentinel,
         Self::Gitaly,
+        Self::Praefect,
         Self::Puma,
         Self::Workhorse,
         Self::Sidekiq,
@@ -72,6 +75,7 @@ impl Service {
             Self::Redis => "redis",
             Self::Sentinel => "sentinel",
             Self::Gitaly => "gitaly",
+            Self::Praefect => "praefect",
             Self::Puma => "puma",
             Self::Workhorse => "gitlab-workhorse",
             Self::Sidekiq => "sidekiq",
@@ -102,7 +106,7 @@ impl Service {
 const MONITORING: [&str; 2] = ["alertmanager", "gitlab_exporter"];
 
 /// The other services of the package.
-const OTHERS: [&str; 6] = ["gitlab_kas", "logrotate", "gitlab_pages", "registry", "mattermost", "praefect"];
+const OTHERS: [&str; 5] = ["gitlab_kas", "logrotate", "gitlab_pages", "registry", "mattermost"];
 
 /// Services that the real package would run with these settings and that nothing stands in for.
 #[must_use]

@@ -3,6 +3,7 @@
 //! Whatever touches a repository is git itself.
 
 mod git;
+mod replicate;
 mod repositories;
 mod smart_http;
 mod ssh;
@@ -17,7 +18,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 
-use super::listen;
+use super::{listen, metrics};
 use crate::config;
 use crate::services::Error;
 use crate::site::Gitaly;
@@ -39,7 +40,14 @@ pub async fn run() -> Result<(), Error> {
             None => std::future::pending().await,
         }
     };
+    let monitored = async {
+        match &gitaly.prometheus_listen_addr {
+            Some(place) => metrics::serve(place, "gitaly", metrics::none).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
+        end = monitored => end,
         end = async { axum::serve(socket, app.clone()).await } => end.map_err(stopped),
         end = on_port => end,
         () = listen::told_to_stop() => Ok(()),
@@ -56,6 +64,9 @@ fn router(gitaly: &Arc<Gitaly>) -> Router {
         .route("/storages/{name}/branch", delete(repositories::remove_branch))
         .route("/storages/{name}/merge", post(repositories::merge))
         .route("/storages/{name}/mergeable", post(repositories::mergeable))
+        .route("/storages/{name}/disk", post(disk))
+        .route("/storages/{name}/pack", post(replicate::pack))
+        .route("/storages/{name}/replicate", post(replicate::replicate))
         .route("/storages/{name}/http/{*endpoint}", get(smart_http::serve).post(smart_http::serve))
         .route("/storages/{name}/ssh", post(ssh::serve))
         .layer(from_fn_with_state(Arc::clone(gitaly), authenticate))
@@ -107,7 +118,8 @@ async fn authenticate(State(gitaly): State<Arc<Gitaly>>, request: Request, next:
     }
 }
 
-fn known(given: Option<&str>, token: &str) -> bool {
+/// Whether the token that was given is the right one; an empty one is anybody's.
+pub fn known(given: Option<&str>, token: &str) -> bool {
     token.is_empty() || given.and_then(|given| given.strip_prefix("Bearer ")) == Some(token)
 }
 
@@ -115,11 +127,33 @@ async fn storage(State(gitaly): State<Arc<Gitaly>>, Segment(name): Segment<Strin
     let Some(storage) = gitaly.storage.iter().find(|storage| storage.name == name) else {
         return unknown_storage(&name).into_response();
     };
-    if Path::new(&storage.path).join(METADATA).is_file() {
-        "ok".into_response()
+    if let Ok(metadata) = std::fs::read_to_string(Path::new(&storage.path).join(METADATA)) {
+        let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap_or_default();
+        axum::Json(serde_json::json!({"filesystem_id": metadata["gitaly_filesystem_id"]})).into_response()
     } else {
         let reason = format!("storage \"{name}\" has lost {METADATA} in {}", storage.path);
         (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+    }
+}
+
+/// Writes to the storage and reads it back.
+async fn disk(State(gitaly): State<Arc<Gitaly>>, Segment(name): Segment<String>) -> Answer {
+    let storage = gitaly.storage.iter().find(|storage| storage.name == name);
+    let storage = storage.ok_or_else(|| unknown_storage(&name))?;
+    let probe =
+        Path::new(&storage.path).join(format!(".probe-{}", crate::secrets::password().replace('/', "_")));
+    let tried = async {
+        tokio::fs::write(&probe, "probe").await?;
+        let read = tokio::fs::read(&probe).await;
+        tokio::fs::remove_file(&probe).await?;
+        read
+    };
+    match tried.await {
+        Ok(content) if content == b"probe" => Ok(axum::Json(serde_json::json!({})).into_response()),
+        Ok(_) => {
+            Err(repositories::internal(format!("{}: reads something else than was written", storage.path)))
+        }
+        Err(error) => Err(repositories::internal(format!("{}: {error}", storage.path))),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Repositories of a storage: making, removing and reading them, and merging.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use axum::response::IntoResponse as _;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::replicate::references;
 use super::{Answer, Refusal, git, place};
 use crate::hook;
 use crate::paths;
@@ -53,7 +53,8 @@ pub struct Pair {
     target: String,
 }
 
-fn internal(reason: impl Into<String>) -> Refusal {
+/// Something that git or the disk didn't do.
+pub fn internal(reason: impl Into<String>) -> Refusal {
     Refusal(StatusCode::INTERNAL_SERVER_ERROR, reason.into())
 }
 
@@ -67,18 +68,24 @@ pub async fn create(
     Segment(storage): Segment<String>,
     Json(named): Json<Named>,
 ) -> Answer {
-    let directory = place(&gitaly, &storage, &named.path)?;
-    if !directory.is_dir() {
-        let mut command = git::command(&crate::repositories::Actor::default());
-        command.args(["init", "--quiet", "--bare", "--initial-branch=main", "--template="]).arg(&directory);
-        let outcome = git::finish(command, "").await.map_err(internal)?;
-        if outcome.code != 0 {
-            // Half a repository would be taken for a whole one next time.
-            let _ = tokio::fs::remove_dir_all(&directory).await;
-            return Err(internal(outcome.complaint));
-        }
-    }
+    make(&place(&gitaly, &storage, &named.path)?).await?;
     Ok(Json(json!({})).into_response())
+}
+
+/// Makes an empty repository where none is.
+pub async fn make(directory: &Path) -> Result<(), Refusal> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let mut command = git::command(&crate::repositories::Actor::default());
+    command.args(["init", "--quiet", "--bare", "--initial-branch=main", "--template="]).arg(directory);
+    let outcome = git::finish(command, "").await.map_err(internal)?;
+    if outcome.code == 0 {
+        return Ok(());
+    }
+    // Half a repository would be taken for a whole one next time.
+    let _ = tokio::fs::remove_dir_all(directory).await;
+    Err(internal(outcome.complaint))
 }
 
 /// Removes a repository. One that is gone is no error.
@@ -101,10 +108,10 @@ pub async fn refs(
     Query(named): Query<Named>,
 ) -> Answer {
     let directory = existing(&gitaly, &storage, &named.path)?;
-    let listed = git::run(&directory, &["for-each-ref", "--format=%(refname) %(objectname)"]).await;
-    let listed = listed.map_err(internal)?;
-    let refs: BTreeMap<&str, &str> = listed.lines().filter_map(|line| line.split_once(' ')).collect();
-    Ok(Json(json!({"refs": refs})).into_response())
+    let refs = references(&directory).await.map_err(internal)?;
+    // A HEAD that names no branch yet is still one to be cloned.
+    let head = git::run(&directory, &["symbolic-ref", "HEAD"]).await.unwrap_or_default();
+    Ok(Json(json!({"refs": refs, "head": head})).into_response())
 }
 
 /// A commit by its hash or a ref.

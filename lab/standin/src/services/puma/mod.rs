@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::client_ip::client_ip;
-use super::{Error, listen, page};
+use super::{Error, listen, metrics, page};
 use crate::config::Config;
 use crate::database::Pool;
 use crate::site::REDIS_ROLES;
@@ -40,7 +40,14 @@ pub async fn run() -> Result<(), Error> {
     let port = listen::tcp(&config.application.puma_listen).await?;
     let on_port = app.clone().into_make_service_with_connect_info::<SocketAddr>();
     let stopped = |error: std::io::Error| Error::Stopped(error.to_string());
+    let exported = async {
+        match &config.application.puma_exporter {
+            Some(place) => metrics::serve(place, "puma", metrics::none).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
+        end = exported => end,
         end = async { axum::serve(socket, app).await } => end.map_err(stopped),
         end = async { axum::serve(port, on_port).await } => end.map_err(stopped),
         () = listen::told_to_stop() => Ok(()),
@@ -53,6 +60,7 @@ fn router(config: Arc<Config>) -> Router {
         .route("/-/health", get(async || "GitLab OK"))
         .route("/-/liveness", get(async || axum::Json(json!({"status": "ok"}))))
         .route("/-/readiness", get(readiness))
+        .route("/-/metrics", get(async || metrics::answer("puma", &[])))
         .route_layer(from_fn_with_state(Arc::clone(&config), allowlist));
     Router::new()
         .route("/", get(async || (StatusCode::FOUND, [(LOCATION, "/users/sign_in")])))

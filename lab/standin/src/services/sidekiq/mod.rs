@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use self::workers::{Work, perform};
+use super::metrics::{self, Sample};
 use super::{Error, listen};
 use crate::config::Config;
 use crate::database::Pool;
@@ -46,8 +47,15 @@ pub async fn run() -> Result<(), Error> {
         let app = health_router(Arc::clone(&ready));
         tasks.spawn(async move { axum::serve(listener, app).await.map_err(|error| error.to_string()) });
     }
-    let identity = format!("{}:{}:standin", hostname(), std::process::id());
-    tasks.spawn(register(Arc::clone(&config), identity.clone(), Arc::clone(&ready)));
+    if let Some(place) = config.application.sidekiq_metrics.clone() {
+        let config = Arc::clone(&config);
+        tasks.spawn(async move {
+            let end = metrics::serve(&place, "sidekiq", move || samples(Arc::clone(&config))).await;
+            end.map_err(|error| error.to_string())
+        });
+    }
+    let identities = identities(&config.application.sidekiq_queue_groups);
+    tasks.spawn(register(Arc::clone(&config), identities.clone(), Arc::clone(&ready)));
     let hands = Work { pool: Pool::new(config.database.clone()), config: Arc::clone(&config) };
     for _ in 0..config.application.sidekiq_concurrency.clamp(1, MOST_AT_ONCE) {
         tasks.spawn(work(hands.clone()));
@@ -61,13 +69,28 @@ pub async fn run() -> Result<(), Error> {
         () = listen::told_to_stop() => Ok(()),
     };
     tasks.shutdown().await;
-    leave(&config, &identity).await;
+    leave(&config, &identities).await;
     ended
 }
 
-fn hostname() -> String {
-    std::fs::read_to_string("/etc/hostname")
-        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+/// One process for each queue group, as the cluster of the package has; here, all of them are in this one.
+fn identities(groups: &[String]) -> Vec<String> {
+    let (host, process) = (crate::hostname(), std::process::id());
+    groups.iter().enumerate().map(|(number, _)| format!("{host}:{process}:{number}")).collect()
+}
+
+/// What the queues hold, which is the same wherever it is asked.
+async fn samples(config: Arc<Config>) -> Vec<Sample> {
+    let Ok(mut redis) = connect(&config).await else { return Vec::new() };
+    let mut samples = Vec::new();
+    for (name, key) in
+        [("sidekiq_queue_size", "queue:default"), ("sidekiq_mailers_queue_size", "queue:mailers")]
+    {
+        if let Ok(value) = redis.llen::<_, i64>(key).await {
+            samples.push(Sample { name, labels: String::new(), value });
+        }
+    }
+    samples
 }
 
 fn health_router(ready: Arc<AtomicBool>) -> Router {
@@ -93,9 +116,13 @@ async fn connect(config: &Config) -> Result<MultiplexedConnection, String> {
 }
 
 /// Beats, so that who looks at the set of processes finds this one; what dies disappears from it.
-async fn register(config: Arc<Config>, identity: String, ready: Arc<AtomicBool>) -> Result<(), String> {
+async fn register(
+    config: Arc<Config>,
+    identities: Vec<String>,
+    ready: Arc<AtomicBool>,
+) -> Result<(), String> {
     loop {
-        let beat = beat(&config, &identity).await;
+        let beat = beat_all(&config, &identities).await;
         ready.store(beat.is_ok(), Ordering::Relaxed);
         if let Err(reason) = beat {
             crate::terminal::complain(format!("heartbeat: {reason}"));
@@ -104,10 +131,17 @@ async fn register(config: Arc<Config>, identity: String, ready: Arc<AtomicBool>)
     }
 }
 
-async fn beat(config: &Config, identity: &str) -> Result<(), String> {
+async fn beat_all(config: &Config, identities: &[String]) -> Result<(), String> {
     let mut redis = connect(config).await?;
+    for identity in identities {
+        beat(config, &mut redis, identity).await?;
+    }
+    Ok(())
+}
+
+async fn beat(config: &Config, redis: &mut MultiplexedConnection, identity: &str) -> Result<(), String> {
     let info = json!({
-        "hostname": hostname(),
+        "hostname": crate::hostname(),
         "pid": std::process::id(),
         "identity": identity,
         "concurrency": config.application.sidekiq_concurrency,
@@ -120,14 +154,16 @@ async fn beat(config: &Config, identity: &str) -> Result<(), String> {
         .ignore()
         .expire(identity, FORGOTTEN_AFTER)
         .ignore()
-        .exec_async(&mut redis)
+        .exec_async(redis)
         .await
         .map_err(|error| error.to_string())
 }
 
-async fn leave(config: &Config, identity: &str) {
+async fn leave(config: &Config, identities: &[String]) {
     let Ok(mut redis) = connect(config).await else { return };
-    let _ = redis::pipe().srem("processes", identity).ignore().del(identity).exec_async(&mut redis).await;
+    for identity in identities {
+        let _ = redis::pipe().srem("processes", identity).ignore().del(identity).exec_async(&mut redis).await;
+    }
 }
 
 async fn work(hands: Work) -> Result<(), String> {

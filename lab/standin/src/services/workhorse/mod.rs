@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 
 use super::git_path::{self, Endpoint};
 use super::puma::{WORKHORSE_HEADER, WORKHORSE_TYPE, WRITTEN_HEADER};
-use super::{Error, listen, page};
+use super::{Error, listen, metrics, page};
 use crate::{config, paths, token, wire};
 
 const PUMA: &str = "unix:/var/opt/gitlab/gitlab-rails/sockets/gitlab.socket";
@@ -29,7 +29,9 @@ pub async fn run() -> Result<(), Error> {
     let rails = Arc::new(Rails { secret: config::secret(paths::WORKHORSE_SECRET)? });
     let socket = listen::unix(paths::WORKHORSE_SOCKET)?;
     let app = Router::new().fallback(serve).layer(from_fn(notice)).with_state(rails);
+    let monitored = config::workhorse_metrics()?;
     tokio::select! {
+        end = metrics::serve(&monitored, "workhorse", metrics::none) => end,
         end = async { axum::serve(socket, app).await } => {
             end.map_err(|error| Error::Stopped(error.to_string()))
         }
