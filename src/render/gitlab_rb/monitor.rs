@@ -24,14 +24,9 @@ pub(super) fn settings(deployment: &Deployment, node: &Node) -> Result<Settings,
 
 /// What Prometheus asks: with Consul, what Consul doesn't know of; without, everything.
 fn scraped(deployment: &Deployment) -> Vec<Value> {
-    let jobs = if deployment.has(Component::Consul) {
-        vec![
-            job(deployment, "pgbouncer", &[Component::Pgbouncer], ports::PGBOUNCER_EXPORTER),
-            job(deployment, "praefect", &[Component::Praefect], ports::PRAEFECT_METRICS),
-        ]
-    } else {
-        every_job(deployment)
-    };
+    let mut jobs = if deployment.has(Component::Consul) { Vec::new() } else { every_job(deployment) };
+    jobs.push(job(deployment, "pgbouncer", &[Component::Pgbouncer], ports::PGBOUNCER_EXPORTER));
+    jobs.push(job(deployment, "praefect", &[Component::Praefect], ports::PRAEFECT_METRICS));
     jobs.into_iter().flatten().collect()
 }
 
@@ -46,9 +41,11 @@ fn every_job(deployment: &Deployment) -> Vec<Option<Value>> {
     // The monitoring role has no node exporter.
     let exporting = |component: &Component| component.has_package() && *component != Component::Monitor;
     let exporting: Vec<Component> = Component::ALL.into_iter().filter(exporting).collect();
+    let databases = [Component::Postgres, Component::PraefectPostgres];
+    let redises = [Component::Redis, Component::RedisCache, Component::RedisPersistent];
     vec![
-        job(deployment, "postgres", &[Component::Postgres], ports::POSTGRES_EXPORTER),
-        job(deployment, "redis", &[Component::Redis], ports::REDIS_EXPORTER),
+        job(deployment, "postgres", &databases, ports::POSTGRES_EXPORTER),
+        job(deployment, "redis", &redises, ports::REDIS_EXPORTER),
         job(deployment, "gitaly", &[Component::Gitaly], ports::GITALY_METRICS),
         job(deployment, "gitlab-nginx", &rails, ports::NGINX_STATUS),
         job(deployment, "gitlab-workhorse", &rails, ports::WORKHORSE_METRICS),
