@@ -18,6 +18,18 @@ const EXAMPLES: [&str; 9] = [
     include_str!("../../../examples/lab-25k.yml"),
     include_str!("../../../examples/lab-50k.yml"),
 ];
+/// More that departs from an architecture, or takes the place of its nodes.
+const VARIANTS: [(&str, &str); 3] = [
+    (EXAMPLES[0], EXTERNAL),
+    (EXAMPLES[6], EXTERNAL),
+    (EXAMPLES[6], "modifications: {sharded_gitaly: {}}\nnodes: {gitaly: {count: 5}}\n"),
+];
+const EXTERNAL: &str = "managed:
+  postgres: {external: {host: db.acme.example, password: {secret: {env: DB_PASSWORD}}}}
+  redis: {external: {host: redis.acme.example, password: {secret: {env: REDIS_PASSWORD}}}}
+  object_storage: {external: {endpoint: \"https://s3.acme.example\", bucket_prefix: acme, access_key: {secret: {env: KEY}}, \
+                        secret_key: {secret: {env: SECRET}}}}
+";
 const VERSIONS: [&str; 9] =
     ["18.5.2", "18.6.0", "18.9.1", "18.11.2", "19.0.2", "19.1.0", "19.2.1", "19.3.0", "19.5.0"];
 
@@ -27,9 +39,15 @@ fn deployment(spec: &str) -> Deployment {
     resolve(&spec, architecture)
 }
 
-fn every_deployment() -> impl Iterator<Item = Deployment> {
-    let of = |version| EXAMPLES.map(|example| deployment(&example.replace("18.11.2", version)));
-    VERSIONS.into_iter().flat_map(of)
+/// Every size and every departure from one.
+fn deployments() -> Vec<Deployment> {
+    of_version("18.11.2")
+}
+
+fn of_version(version: &str) -> Vec<Deployment> {
+    let plain = EXAMPLES.into_iter().map(str::to_owned);
+    let specs = plain.chain(VARIANTS.into_iter().map(|(example, more)| example.to_owned() + more));
+    specs.map(|spec| deployment(&spec.replace("18.11.2", version))).collect()
 }
 
 fn of_node(deployment: &Deployment, node: &Node) -> Settings {
@@ -70,7 +88,7 @@ fn tree(path: &[String]) -> SettingTree {
 
 #[test]
 fn every_key_is_known_to_its_version() {
-    for deployment in every_deployment() {
+    for deployment in VERSIONS.into_iter().flat_map(of_version) {
         for node in deployment.nodes.values() {
             // `roles` is a word of gitlab.rb's own language, which the data of keys doesn't list.
             for (path, _) in of_node(&deployment, node).iter().filter(|(path, _)| path[0] != "roles") {
@@ -90,10 +108,7 @@ fn every_key_is_known_to_its_version() {
 
 #[test]
 fn what_the_user_can_set_gives_way_and_the_rest_is_refused() {
-    for deployment in ["18.11.2", "19.3.0"]
-        .into_iter()
-        .flat_map(|version| EXAMPLES.map(|example| deployment(&example.replace("18.11.2", version))))
-    {
+    for deployment in ["18.11.2", "19.3.0"].into_iter().flat_map(of_version) {
         for component in Component::ALL {
             let Some(node) = deployment.nodes_of(component).next() else { continue };
             for (path, _) in leaves(&of_node(&deployment, node)) {
@@ -163,7 +178,7 @@ fn needed(deployment: &Deployment, node: &Node) -> BTreeSet<SecretName> {
 
 #[test]
 fn each_node_is_given_the_secrets_that_it_needs_and_no_others() {
-    for deployment in EXAMPLES.map(deployment) {
+    for deployment in deployments() {
         let mut used = BTreeSet::new();
         for node in deployment.nodes.values() {
             let given: BTreeSet<SecretName> = of_node(&deployment, node).secrets().into_iter().collect();
@@ -185,7 +200,7 @@ fn each_node_is_given_the_secrets_that_it_needs_and_no_others() {
 
 #[test]
 fn no_secret_stands_in_a_file() {
-    for deployment in EXAMPLES.map(deployment) {
+    for deployment in deployments() {
         for node in deployment.nodes.values() {
             for (path, value) in leaves(&of_node(&deployment, node)) {
                 let name = path.last().map(|name| name.to_lowercase()).unwrap_or_default();
@@ -201,7 +216,7 @@ fn no_secret_stands_in_a_file() {
 
 #[test]
 fn nobody_is_sent_to_a_node_that_is_not_there() {
-    for deployment in EXAMPLES.map(deployment) {
+    for deployment in deployments() {
         for node in deployment.nodes.values() {
             let mut named: Vec<&NodeName> = Vec::new();
             let settings = of_node(&deployment, node);
@@ -222,9 +237,65 @@ fn nobody_is_sent_to_a_node_that_is_not_there() {
     }
 }
 
+/// Where a node is sent: each address that stands with a port, and each host with a `port` beside it.
+fn destinations(settings: &Settings) -> Vec<(NodeName, u16)> {
+    fn of_port(value: Option<&Value>) -> Option<u16> {
+        match value {
+            Some(Value::Integer(port)) => u16::try_from(*port).ok(),
+            _ => None,
+        }
+    }
+    let mut found = Vec::new();
+    let mut pair = |host: Option<&Value>, port: Option<&Value>| {
+        if let (Some(Value::Address(host)), Some(port)) = (host, of_port(port)) {
+            found.push((host.node().clone(), port));
+        }
+    };
+    let known: BTreeMap<&[String], &Value> = settings.iter().collect();
+    let at = |key: &str| known.get(["gitlab_rails".to_owned(), key.to_owned()].as_slice()).copied();
+    pair(at("db_host"), at("db_port"));
+    pair(at("redis_host"), at("redis_port"));
+    for value in known.values() {
+        value.walk(&mut |value| {
+            if let Value::Map(entries) = value {
+                pair(entries.get("host"), entries.get("port"));
+            }
+        });
+    }
+    for value in known.values() {
+        value.walk(&mut |value| {
+            if let Value::Joined(pieces) = value
+                && let [_, Piece::Address(address), Piece::Text(port)] = pieces.as_slice()
+            {
+                found.push((address.node().clone(), port.trim_start_matches(':').parse().expect("a port")));
+            }
+        });
+    }
+    found
+}
+
+#[test]
+fn wherever_a_node_is_sent_the_firewall_lets_it() {
+    let mut closed = BTreeSet::new();
+    for deployment in deployments() {
+        for node in deployment.nodes.values() {
+            for (to, port) in destinations(&of_node(&deployment, node)) {
+                let to = &deployment.nodes[&to];
+                let is = |side: &str, of: &Node| side == "all" || side == of.component.name();
+                let mut flows = deployment.flows.iter();
+                let open = flows.any(|flow| is(&flow.from, node) && is(&flow.to, to) && flow.port == port);
+                if to.name != node.name && !open {
+                    closed.insert((node.component, to.component, port));
+                }
+            }
+        }
+    }
+    assert_eq!(closed, BTreeSet::new(), "from, to, port");
+}
+
 #[test]
 fn a_database_is_migrated_by_one_node() {
-    for deployment in EXAMPLES.map(deployment).into_iter().filter(|it| it.has(Component::Rails)) {
+    for deployment in deployments().into_iter().filter(|it| it.has(Component::Rails)) {
         let path = |of: &[&str]| of.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
         for node in deployment.nodes.values().filter(|node| node.component.has_package()) {
             let settings = of_node(&deployment, node);
