@@ -70,8 +70,6 @@ fn host(inputs: Inputs<'_>, node: &Node) -> Value {
         "gitlab_node_hosts_entries": hosts_entries(deployment, node, &address),
         "gitlab_node_tls": has_certificate(node.component),
         "gitlab_node_trusted_ca": node.component.has_package() && deployment.tls.has_own_authority(),
-        "gitlab_node_skip_auto_reconfigure":
-            matches!(node.component, Component::Rails | Component::Sidekiq | Component::Praefect),
         "gitlab_node_pgpass": node.component == Component::Pgbouncer,
         "gitlab_node_praefect_database": node.component == Component::PraefectPostgres,
         "gitlab_node_migrate_from": migrate_from(deployment, node),

@@ -1,6 +1,6 @@
 //! Deployments of several nodes, rendered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -162,6 +162,27 @@ fn git_has_the_usual_port_of_the_load_balancer() {
             .expect("JSON");
     let port = |name: &str| values["nodes"][name]["ssh_port"].as_u64();
     assert_eq!((port("demo-3k-external-lb-1"), port("demo-3k-internal-lb-1")), (Some(2222), Some(22)));
+}
+
+#[test]
+fn the_roles_are_told_what_they_declare_and_nothing_else() {
+    let specs: Value =
+        spec::read_yaml(include_str!("../../roles/gitlab_node/meta/argument_specs.yml")).expect("YAML");
+    let entries = specs["argument_specs"].as_object().into_iter().flat_map(serde_json::Map::values);
+    let declared: BTreeSet<&String> =
+        entries.filter_map(|entry| entry["options"].as_object()).flat_map(serde_json::Map::keys).collect();
+    for spec in [TWO, THREE, FIFTY] {
+        let deployment = deployment(spec);
+        let inventory: Value =
+            serde_json::from_str(&text(&tree(&deployment, None), "ansible/inventory.json")).expect("JSON");
+        let groups = inventory["all"]["children"].as_object().into_iter().flat_map(serde_json::Map::values);
+        let hosts = groups.filter_map(|group| group["hosts"].as_object()).flat_map(serde_json::Map::values);
+        for told in hosts.chain([&inventory["all"]["vars"]]).filter_map(Value::as_object) {
+            let of_role = told.keys().filter(|name| name.starts_with("gitlab_node_"));
+            let unknown: Vec<_> = of_role.filter(|name| !declared.contains(name)).collect();
+            assert!(unknown.is_empty(), "{unknown:?}");
+        }
+    }
 }
 
 #[test]
