@@ -56,90 +56,23 @@ import hashlib
 import hmac
 import io
 import json
-import os
-import pwd
 import re
-import signal
 import socket
-import subprocess
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
-import xml.etree.ElementTree
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.refarch_asking import EMBEDDED, LIMIT, Unasked, command, fetch, last_line, read_text, run
+from ansible.module_utils.refarch_objects import ask_bucket
+from ansible.module_utils.refarch_redis import CONNECT_LIMIT, Redis, parse_masters, parse_replication
 
 VERSION = 1
 SECRETS = "/etc/gitlab/gitlab-secrets.json"
 DATA = "/var/opt/gitlab"
-EMBEDDED = "/opt/gitlab/embedded/bin"
-# How long one question may take, in seconds. GitLab's rake tasks load all of Rails before they answer.
-LIMIT = 15
+# GitLab's rake tasks load all of Rails before they answer.
 RAKE_LIMIT = 180
-CONNECT_LIMIT = 3
-# What a program says is kept up to so many characters, its end, since that is where a reason stands.
-KEPT = 4000
 # Consul's names for what it thinks of a member.
 # Source: https://developer.hashicorp.com/consul/api-docs/agent#list-members (read 2026-11).
 MEMBER_STATUS = {0: "none", 1: "alive", 2: "leaving", 3: "left", 4: "failed"}
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-
-
-class Unasked(Exception):
-    """A question that has no answer; the message says why."""
-
-
-def run(*argv, user=None, stdin="", limit=LIMIT, env=None):
-    """Runs a program as a user, in a process group that ends with the limit, and returns its exit code and words."""
-    account = pwd.getpwnam(user) if user else None
-    identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
-    home = {"HOME": account.pw_dir} if account else {}
-    environment = {"PATH": f"/opt/gitlab/bin:{EMBEDDED}:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **home, **(env or {})}
-    try:
-        child = subprocess.Popen(
-            argv, cwd="/", env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, **identity,
-        )
-    except FileNotFoundError:
-        raise Unasked(f"there is no `{argv[0]}`") from None
-    except PermissionError as error:
-        raise Unasked(f"`{argv[0]}` can't be run: {error.strerror}") from None
-    try:
-        out, _ = child.communicate(stdin.encode(), timeout=limit)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-        raise Unasked(f"`{os.path.basename(argv[0])}` gave no answer within {limit} s") from None
-    return child.returncode, ANSI.sub("", out.decode("utf-8", "replace"))
-
-
-def command(*argv, **options):
-    """What a documented command said, for those whose words a check reads."""
-    rc, out = run(*argv, **options)
-    return {"rc": rc, "out": out[-KEPT:]}
-
-
-def fetch(url, limit=LIMIT):
-    """A JSON document over HTTP, straight and never through a proxy."""
-    try:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(url, timeout=limit) as answer:
-            return json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        raise Unasked(f"{url} answers {error.code}") from None
-    except (OSError, urllib.error.URLError) as error:
-        raise Unasked(f"{url}: {getattr(error, 'reason', error)}") from None
-    except ValueError:
-        raise Unasked(f"{url} answers no JSON") from None
-
-
-def read_text(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except (FileNotFoundError, NotADirectoryError):
-        raise Unasked(f"there is no {path}") from None
 
 
 # --- what the nodes must agree on
@@ -271,104 +204,9 @@ def ask_pgbouncer():
 # --- Redis and Sentinel
 
 
-def directives(text):
-    """The lines of a redis.conf or sentinel.conf, by their first word; the last one of a name counts."""
-    found = {}
-    for line in text.splitlines():
-        word, _, rest = line.strip().partition(" ")
-        if word and not word.startswith("#"):
-            found[word] = rest.strip().strip("\"'")
-    return found
-
-
-def resp(stream):
-    """One answer in Redis' protocol. Source: https://redis.io/docs/latest/develop/reference/protocol-spec/ (read 2026-11)."""
-    line = stream.readline().rstrip(b"\r\n").decode("utf-8", "replace")
-    kind, rest = line[:1], line[1:]
-    if kind == "-":
-        raise Unasked(rest)
-    if kind == "$":
-        size = int(rest)
-        return None if size < 0 else stream.read(size + 2)[:-2].decode("utf-8", "replace")
-    if kind == "*":
-        return [resp(stream) for _ in range(int(rest))]
-    if kind not in "+:" or not kind:
-        raise Unasked("the answer is not Redis' protocol")
-    return rest
-
-
-class Redis:
-    """A connection to a Redis or a Sentinel, whose password goes over it and nowhere else."""
-
-    def __init__(self, path, port):
-        found = directives(read_text(path))
-        if found.get("port") == "0":
-            raise Unasked(f"{path} says that only TLS is spoken")
-        bound = found.get("bind", "").split()
-        host = bound[0].lstrip("-") if bound and bound[0] not in ("0.0.0.0", "*", "::") else "127.0.0.1"
-        self.address = (host, int(found.get("port", port)))
-        self.password = found.get("requirepass")
-
-    def __enter__(self):
-        try:
-            self.socket = socket.create_connection(self.address, timeout=CONNECT_LIMIT)
-        except OSError as error:
-            raise Unasked(f"{self.address[0]}:{self.address[1]}: {error.strerror or error}") from None
-        self.stream = self.socket.makefile("rb")
-        if self.password:
-            self.ask("AUTH", self.password)
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def ask(self, *words):
-        parts = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
-        try:
-            self.socket.sendall(f"*{len(words)}\r\n{parts}".encode())
-            return resp(self.stream)
-        except (OSError, ValueError) as error:
-            raise Unasked(f"{self.address[0]}:{self.address[1]}: {error}") from None
-
-
-def parse_replication(text):
-    """`INFO replication`. Source: https://redis.io/docs/latest/commands/info/ (read 2026-11)."""
-    found = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    replicas = []
-    for name, value in found.items():
-        if re.fullmatch(r"slave\d+", name):
-            fields = dict(part.split("=", 1) for part in value.split(",") if "=" in part)
-            replicas.append({"address": fields.get("ip"), "state": fields.get("state")})
-    return {
-        "role": found.get("role"),
-        "master": found.get("master_host"),
-        "link": found.get("master_link_status"),
-        "replicas": replicas,
-    }
-
-
 def ask_redis():
     with Redis(f"{DATA}/redis/redis.conf", 6379) as redis:
         return parse_replication(redis.ask("INFO", "replication"))
-
-
-def pairs(flat):
-    return dict(zip(flat[::2], flat[1::2]))
-
-
-def parse_masters(listed):
-    """`SENTINEL MASTERS`. Source: https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/ (read 2026-11)."""
-    masters = []
-    for flat in listed:
-        master = pairs(flat)
-        masters.append({
-            "name": master.get("name"),
-            "address": master.get("ip"),
-            "flags": (master.get("flags") or "").split(","),
-            "other_sentinels": int(master.get("num-other-sentinels") or 0),
-            "replicas": int(master.get("num-slaves") or 0),
-        })
-    return masters
 
 
 def ask_sentinel():
@@ -476,61 +314,6 @@ def ask_redis_clients():
 # --- object storage
 
 
-def sign(method, url, connection, now):
-    """The headers of a request signed as S3 wants it.
-
-    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html (read 2026-11).
-    """
-    region, day = connection.get("region") or "us-east-1", time.strftime("%Y%m%d", now)
-    stamp, parts = time.strftime("%Y%m%dT%H%M%SZ", now), urllib.parse.urlsplit(url)
-    empty = hashlib.sha256(b"").hexdigest()
-    headers = {"host": parts.netloc, "x-amz-content-sha256": empty, "x-amz-date": stamp}
-    names = ";".join(sorted(headers))
-    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-    request = "\n".join([method, parts.path, parts.query, lines, names, empty])
-    scope = f"{day}/{region}/s3/aws4_request"
-    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()])
-    key = ("AWS4" + str(connection["aws_secret_access_key"])).encode()
-    for word in (day, region, "s3", "aws4_request"):
-        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
-    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    credential = f"{connection['aws_access_key_id']}/{scope}"
-    headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
-    return headers
-
-
-def bucket_url(connection, bucket):
-    region = connection.get("region") or "us-east-1"
-    endpoint = connection.get("endpoint") or f"https://s3.{region}.amazonaws.com"
-    parts = urllib.parse.urlsplit(str(endpoint))
-    if connection.get("path_style"):
-        return f"{parts.scheme}://{parts.netloc}/{bucket}"
-    return f"{parts.scheme}://{bucket}.{parts.netloc}/"
-
-
-def s3_code(body):
-    """The word by which S3 says what it did not like, as `SignatureDoesNotMatch`."""
-    try:
-        return xml.etree.ElementTree.fromstring(body).findtext("{*}Code") or ""
-    except xml.etree.ElementTree.ParseError:
-        return ""
-
-
-def ask_bucket(connection, bucket):
-    """Lists at most one object, since unlike HEAD its refusal says why."""
-    url = bucket_url(connection, bucket) + "?list-type=2&max-keys=1"
-    # In a signed query the names are in order and every one has a value, which these are and have.
-    headers = sign("GET", url, connection, time.gmtime())
-    request = urllib.request.Request(url, headers=headers)
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=LIMIT) as answer:
-            return {"status": answer.status, "error": None}
-    except urllib.error.HTTPError as error:
-        return {"status": error.code, "error": s3_code(error.read())}
-    except (OSError, urllib.error.URLError) as error:
-        return {"status": None, "error": str(getattr(error, "reason", error))}
-
-
 def ask_object_storage():
     """Uses every bucket that Rails' own configuration names, with its own credentials.
 
@@ -617,11 +400,6 @@ def connect(flow):
 def ask_flows(flows):
     with concurrent.futures.ThreadPoolExecutor(max(1, min(64, len(flows)))) as pool:
         return {"count": len(flows), "closed": [closed for closed in pool.map(connect, flows) if closed]}
-
-
-def last_line(out):
-    lines = [line.strip() for line in out.splitlines() if line.strip()]
-    return lines[-1] if lines else "it says nothing"
 
 
 def questions(ask, salt):

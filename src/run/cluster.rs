@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER};
 use rand::Rng as _;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::nodes::Gathered;
@@ -16,10 +17,13 @@ use crate::deployment::{self, Database, Deployment, NodeName, Objects, Redis};
 use crate::events::{Finding, Status};
 use crate::exit::ExitCode;
 use crate::render::{Bound, STATS_SOCKET};
+use crate::workdir::SshKey;
 
 /// How long what this run has just configured may take to find itself: a load balancer asks a node twice, ten seconds apart,
 /// before it trusts it, and Prometheus asks every 15 seconds.
 const SETTLING: Duration = Duration::from_secs(45);
+/// Every node, in the port table.
+const ALL_NODES: &str = "all";
 const PAUSE: Duration = Duration::from_secs(3);
 
 /// What was seen of a cluster.
@@ -35,6 +39,7 @@ pub async fn look(world: &World, bound: &Bound, options: &Options) -> Result<Opt
         return Ok(None);
     }
     let mut cluster = cluster(&world.deployment, bound);
+    cluster.host_keys = host_keys(world);
     let scan = async {
         if options.asks(Check::ClosedPorts) { checks::scan(&cluster).await } else { Reached::default() }
     };
@@ -164,16 +169,28 @@ fn cluster(deployment: &Deployment, bound: &Bound) -> Cluster {
     }
 }
 
+/// The host keys that refarch keeps for all Rails nodes, each by its kind and the fingerprint that OpenSSH shows.
+fn host_keys(world: &World) -> Option<BTreeMap<String, String>> {
+    let print = |key: &SshKey| {
+        let mut words = key.public.split_whitespace();
+        let (kind, blob) = (words.next()?, words.next()?);
+        let digest = Sha256::digest(BASE64.decode(blob.as_bytes()).ok()?);
+        Some((kind.to_owned(), format!("SHA256:{}", BASE64_NOPAD.encode(&digest))))
+    };
+    let keys: BTreeMap<_, _> = world.secrets.host_keys.values().filter_map(print).collect();
+    (!keys.is_empty()).then_some(keys)
+}
+
 /// The connections that a node must be able to open, as the port table says.
 fn flows(deployment: &Deployment, bound: &Bound, node: &deployment::Node) -> Vec<Flow> {
-    let mine = |flow: &&deployment::Flow| {
-        flow.protocol == "tcp" && (flow.from == node.component.name() || flow.from == "all")
+    // `all` in the port table is about agents that come with GitLab's package.
+    let is = |name: &str, node: &deployment::Node| {
+        node.component.name() == name || (name == ALL_NODES && node.component.has_package())
     };
+    let mine = |flow: &&deployment::Flow| flow.protocol == "tcp" && is(&flow.from, node);
     let mut found = BTreeSet::new();
     for flow in deployment.flows.iter().filter(mine) {
-        for to in
-            deployment.nodes.values().filter(|to| to.component.name() == flow.to && to.name != node.name)
-        {
+        for to in deployment.nodes.values().filter(|to| is(&flow.to, to) && to.name != node.name) {
             if let Some(made) = bound.nodes.get(&to.name) {
                 found.insert((to.name.to_string(), made.private_address.clone(), flow.port));
             }

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -11,10 +10,12 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins" / "modules"))
+import plugins
 
+plugins.from_folder("modules")
 import cluster_state
-from cluster_state import Unasked
+from ansible.module_utils import refarch_objects, refarch_redis
+from ansible.module_utils.refarch_asking import Unasked, run
 
 
 class Answers(unittest.TestCase):
@@ -38,21 +39,21 @@ class Answers(unittest.TestCase):
 
 class Programs(unittest.TestCase):
     def test_exit_code_and_words_come_back_and_the_password_by_the_environment(self):
-        rc, out = cluster_state.run("/bin/sh", "-c", "echo $WORD >&2; cat; exit 3", stdin="in", env={"WORD": "out"})
+        rc, out = run("/bin/sh", "-c", "echo $WORD >&2; cat; exit 3", stdin="in", env={"WORD": "out"})
         self.assertEqual((rc, out), (3, "out\nin"))
 
     def test_colours_are_taken_out(self):
-        self.assertEqual(cluster_state.run("/usr/bin/printf", r"\033[32mOK\033[0m")[1], "OK")
+        self.assertEqual(run("/usr/bin/printf", r"\033[32mOK\033[0m")[1], "OK")
 
     def test_one_that_hangs_ends_with_all_that_it_started(self):
         began = time.monotonic()
         with self.assertRaisesRegex(Unasked, "gave no answer within 0.3 s"):
-            cluster_state.run("/bin/sh", "-c", "sleep 30 & sleep 30", limit=0.3)
+            run("/bin/sh", "-c", "sleep 30 & sleep 30", limit=0.3)
         self.assertLess(time.monotonic() - began, 10)
 
     def test_one_that_is_not_there_says_so(self):
         with self.assertRaisesRegex(Unasked, "there is no `/nonexistent`"):
-            cluster_state.run("/nonexistent")
+            run("/nonexistent")
 
 
 class Secrets(unittest.TestCase):
@@ -188,13 +189,13 @@ class Redis(unittest.TestCase):
         words = "role:slave\r\nmaster_host:10.0.0.1\r\nmaster_link_status:down\r\n"
         server = RedisServer([b"+OK\r\n", f"${len(words)}\r\n{words}\r\n".encode()])
         self.configure(f"bind 127.0.0.1\nport {server.port}\nrequirepass 'pw'\n")
-        with cluster_state.Redis(self.conf, 6379) as redis:
-            told = cluster_state.parse_replication(redis.ask("INFO", "replication"))
+        with refarch_redis.Redis(self.conf, 6379) as redis:
+            told = refarch_redis.parse_replication(redis.ask("INFO", "replication"))
         self.assertEqual((told["role"], told["master"], told["link"]), ("slave", "10.0.0.1", "down"))
         self.assertIn("AUTH", server.got[0])
 
     def test_a_primary_names_its_replicas(self):
-        told = cluster_state.parse_replication("role:master\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0\r\n")
+        told = refarch_redis.parse_replication("role:master\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0\r\n")
         self.assertEqual(told["replicas"], [{"address": "10.0.0.2", "state": "online"}])
 
     def test_sentinel_s_masters_and_quorum(self):
@@ -211,11 +212,11 @@ class Redis(unittest.TestCase):
     def test_one_that_does_not_listen_says_so(self):
         self.configure("port 1\nbind 127.0.0.1\n")
         with self.assertRaisesRegex(Unasked, "127.0.0.1:1: "):
-            with cluster_state.Redis(self.conf, 6379):
+            with refarch_redis.Redis(self.conf, 6379):
                 pass
         self.configure("port 0\ntls-port 6380\n")
         with self.assertRaisesRegex(Unasked, "only TLS"):
-            cluster_state.Redis(self.conf, 6379)
+            refarch_redis.Redis(self.conf, 6379)
 
 
 class Storage(unittest.TestCase):
@@ -229,19 +230,19 @@ class Storage(unittest.TestCase):
         # "Example: GET Bucket Lifecycle" of
         # https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
         url = "https://examplebucket.s3.amazonaws.com/?lifecycle="
-        headers = cluster_state.sign("GET", url, self.CONNECTION, time.strptime("20130524T000000Z", "%Y%m%dT%H%M%SZ"))
+        headers = refarch_objects.sign("GET", url, self.CONNECTION, time.strptime("20130524T000000Z", "%Y%m%dT%H%M%SZ"))
         signature = "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"
         self.assertTrue(headers["authorization"].endswith(f"Signature={signature}"), headers)
 
     def test_where_a_bucket_is(self):
         endpoint = {**self.CONNECTION, "endpoint": "http://198.18.4.30:9000"}
-        self.assertEqual(cluster_state.bucket_url({**endpoint, "path_style": True}, "b"), "http://198.18.4.30:9000/b")
-        self.assertEqual(cluster_state.bucket_url(self.CONNECTION, "b"), "https://b.s3.us-east-1.amazonaws.com/")
+        self.assertEqual(refarch_objects.bucket_url({**endpoint, "path_style": True}, "b"), "http://198.18.4.30:9000/b")
+        self.assertEqual(refarch_objects.bucket_url(self.CONNECTION, "b"), "https://b.s3.us-east-1.amazonaws.com/")
 
     def test_the_word_of_a_refusal(self):
         body = b'<?xml version="1.0"?><Error><Code>SignatureDoesNotMatch</Code></Error>'
-        self.assertEqual(cluster_state.s3_code(body), "SignatureDoesNotMatch")
-        self.assertEqual(cluster_state.s3_code(b"no"), "")
+        self.assertEqual(refarch_objects.s3_code(body), "SignatureDoesNotMatch")
+        self.assertEqual(refarch_objects.s3_code(b"no"), "")
 
 
 class Flows(unittest.TestCase):
