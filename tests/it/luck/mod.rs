@@ -2,6 +2,7 @@
 //! gone, a state that another tool made.
 //! Terraform, Ansible, ssh and the lab are replayed. Needs root, as the lab does.
 
+mod cluster;
 mod data;
 mod disk;
 mod hung;
