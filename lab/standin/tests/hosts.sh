@@ -43,16 +43,16 @@ host_boot() {
 }
 
 host_ready() {
-  local name=$1 tries
-  for tries in $(seq 300); do
+  local name=$1 until=$((SECONDS + 90))
+  while [ "$SECONDS" -lt "$until" ]; do
     init_of[$name]=$(pgrep -P "${nspawn_of[$name]}" | head -n 1 || true)
     if [ -n "${init_of[$name]}" ] && on "$name" systemctl is-system-running 2>/dev/null | grep -Eq 'running|degraded'; then
       return 0
     fi
     kill -0 "${nspawn_of[$name]}" 2>/dev/null || break
-    sleep 0.1
+    sleep 0.2
   done
-  echo "cluster: $name doesn't boot (after $tries looks):" >&2
+  echo "cluster: $name doesn't boot:" >&2
   tail -n 20 "$scratch/$name/console.log" >&2
   return 1
 }
@@ -67,18 +67,20 @@ on() {
 
 # The power of a host fails. What it wrote stays.
 host_crash() {
-  kill -KILL "${nspawn_of[$1]}" "${init_of[$1]}" 2>/dev/null
+  local init=${init_of[$1]:-}
+  # shellcheck disable=SC2086 # a host that never booted has no init
+  kill -KILL "${nspawn_of[$1]}" $init 2>/dev/null
   wait "${nspawn_of[$1]}" 2>/dev/null
-  timeout 10 tail --pid="${init_of[$1]}" -f /dev/null
+  [ -z "$init" ] || timeout 10 tail --pid="$init" -f /dev/null
 }
 
 # unmount FOLDER: what held it may take a moment to let go.
 unmount() {
   local tries
-  for tries in 1 2 3 4 5 6 7 8 9 10; do
+  for tries in $(seq 40); do
     mountpoint -q "$1" || return 0
     umount "$1" 2>/dev/null && return 0
-    sleep 0.3
+    sleep 0.5
   done
   echo "cluster: $1 is still mounted after $tries tries" >&2
   return 1

@@ -36,20 +36,30 @@ pub fn command(exporter: &Exporter) -> String {
     } else {
         exporter.listen.clone()
     };
-    match exporter.service {
-        Service::PostgresExporter => format!("{bin}/postgres_exporter --web.listen-address={listen}"),
-        Service::RedisExporter => format!("{bin}/redis_exporter --web.listen-address={listen}"),
-        Service::PgbouncerExporter => format!("{bin}/pgbouncer_exporter --web.listen-address={listen}"),
-        _ => format!("{bin}/node_exporter --web.listen-address={listen}"),
-    }
+    let program = match exporter.service {
+        Service::PostgresExporter => "postgres_exporter",
+        Service::RedisExporter => "redis_exporter",
+        Service::PgbouncerExporter => "pgbouncer_exporter",
+        _ => "node_exporter",
+    };
+    format!("{bin}/{program} --web.listen-address={listen}{}", flags(&exporter.flags))
+}
+
+fn flags(pairs: &[(String, String)]) -> String {
+    let flags: Vec<String> =
+        pairs.iter().map(|(name, value)| format!(" --{name}={}", quoted(value))).collect();
+    flags.concat()
+}
+
+/// A value as one word of the shell that starts the service.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "'\\''"))
 }
 
 /// The program and arguments of Prometheus.
 #[must_use]
 pub fn prometheus_command(prometheus: &Prometheus) -> String {
-    let flags: Vec<String> =
-        prometheus.flags.iter().map(|(name, value)| format!(" --{name}={value}")).collect();
-    let flags = flags.concat();
+    let flags = flags(&prometheus.flags);
     format!(
         "{}/prometheus --config.file={HOME}/prometheus.yml --storage.tsdb.path={HOME}/data \
          --web.listen-address={}{flags}",
@@ -68,7 +78,10 @@ pub fn prepare_exporters(site: &Site) -> Result<(), Error> {
         let folder = environment(service);
         converge::directory(Path::new(&folder).parent().unwrap_or(Path::new("/")), Owner::ROOT, 0o755)?;
         converge::directory(&folder, Owner::ROOT, 0o700)?;
-        for (name, value) in variables(service, site) {
+        let given = exporter.variables.iter().map(|(name, value)| (name.as_str(), Some(value.clone())));
+        let own = variables(service, site);
+        let own = own.into_iter().filter(|(name, _)| !exporter.variables.iter().any(|(one, _)| one == name));
+        for (name, value) in own.chain(given) {
             let path = format!("{folder}/{name}");
             match value {
                 Some(value) => runit::file(&[service], path, &value, Owner::ROOT, 0o600)?,
@@ -131,11 +144,13 @@ mod tests {
 
     #[test]
     fn an_exporter_listens_where_it_is_told() {
-        let exporter = |service, listen: &str| command(&Exporter { service, listen: listen.to_owned() });
-        assert!(
-            exporter(Service::NodeExporter, "0.0.0.0:9100").ends_with("--web.listen-address=0.0.0.0:9100")
-        );
-        assert!(exporter(Service::RedisExporter, "localhost:9121").ends_with("=127.0.0.1:9121"));
+        let exporter = |service, listen: &str| {
+            let (flags, variables) = (vec![("a".to_owned(), "b c".to_owned())], Vec::new());
+            command(&Exporter { service, listen: listen.to_owned(), flags, variables })
+        };
+        let node = exporter(Service::NodeExporter, "0.0.0.0:9100");
+        assert!(node.ends_with("--web.listen-address=0.0.0.0:9100 --a='b c'"), "{node}");
+        assert!(exporter(Service::RedisExporter, "localhost:9121").contains("=127.0.0.1:9121 "));
     }
 
     #[test]
@@ -145,6 +160,6 @@ mod tests {
             configuration: json!({}),
             flags: vec![("storage.tsdb.retention.time".into(), "1d".into())],
         };
-        assert!(prometheus_command(&prometheus).ends_with("0.0.0.0:9090 --storage.tsdb.retention.time=1d"));
+        assert!(prometheus_command(&prometheus).ends_with("0.0.0.0:9090 --storage.tsdb.retention.time='1d'"));
     }
 }

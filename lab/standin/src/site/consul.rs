@@ -120,7 +120,7 @@ fn fragments(
 
 /// Registers this node's exporters, and where Prometheus runs, has the targets of all nodes written for it.
 fn monitored(settings: &Settings, roles: &Roles, fragments: &mut BTreeMap<String, Value>) {
-    for Exporter { service, listen } in Exporter::of_node(settings, roles) {
+    for Exporter { service, listen, .. } in Exporter::of_node(settings, roles) {
         let Some(port) = listen.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()) else {
             continue;
         };

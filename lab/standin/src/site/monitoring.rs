@@ -13,6 +13,10 @@ pub struct Exporter {
     pub service: Service,
     /// `HOST:PORT`; an empty host is every address.
     pub listen: String,
+    /// Flags that gitlab.rb adds, by name.
+    pub flags: Vec<(String, String)>,
+    /// Variables that gitlab.rb adds.
+    pub variables: Vec<(String, String)>,
 }
 
 /// Each exporter, the section it belongs to and where it listens by itself.
@@ -36,17 +40,19 @@ impl Exporter {
             })
             .map(|(service, _, place)| {
                 let listen = settings.text_or(&[service.section(), "listen_address"], place);
-                Self { service, listen }
+                let section = service.section();
+                let (flags, variables) = (pairs(settings, section, "flags"), pairs(settings, section, "env"));
+                Self { service, listen, flags, variables }
             })
             .collect()
     }
+}
 
-    /// Where a Prometheus on the same host finds it.
-    fn target(&self) -> String {
-        let (host, port) = self.listen.rsplit_once(':').unwrap_or(("", self.listen.as_str()));
-        let host = if matches!(host, "" | "0.0.0.0" | "[::]") { "localhost" } else { host };
-        format!("{host}:{port}")
-    }
+/// Where a Prometheus on the same host finds what listens at a place.
+fn target(listen: &str) -> String {
+    let (host, port) = listen.rsplit_once(':').unwrap_or(("", listen));
+    let host = if matches!(host, "" | "0.0.0.0" | "[::]") { "localhost" } else { host };
+    format!("{host}:{port}")
 }
 
 /// The Prometheus of this node.
@@ -69,15 +75,14 @@ impl Prometheus {
     #[must_use]
     pub fn from_settings(settings: &Settings, roles: &Roles) -> Self {
         let listen = settings.text_or(&["prometheus", "listen_address"], "localhost:9090");
-        let own = Exporter { service: Service::Prometheus, listen: listen.clone() };
-        let mut jobs =
-            vec![json!({"job_name": "prometheus", "static_configs": [{"targets": [own.target()]}]})];
+        let own = target(&listen);
+        let mut jobs = vec![json!({"job_name": "prometheus", "static_configs": [{"targets": [own]}]})];
         if settings.flag(&["consul", "monitoring_service_discovery"]) == Some(true) {
             jobs.extend(DISCOVERED.iter().map(|service| discovered(settings, *service)));
         } else {
             jobs.extend(Exporter::of_node(settings, roles).iter().map(|exporter| {
                 let job = job_name(exporter.service);
-                json!({"job_name": job, "static_configs": [{"targets": [exporter.target()]}]})
+                json!({"job_name": job, "static_configs": [{"targets": [target(&exporter.listen)]}]})
             }));
         }
         if let Some(Value::Array(more)) = settings.at(&["prometheus", "scrape_configs"]) {
@@ -97,15 +102,15 @@ impl Prometheus {
             },
             "scrape_configs": jobs,
         });
-        Self { listen, configuration, flags: flags(settings, "prometheus") }
+        Self { listen, configuration, flags: pairs(settings, "prometheus", "flags") }
     }
 }
 
-/// `KEY['flags']`, which the package hands to the program.
-fn flags(settings: &Settings, section: &str) -> Vec<(String, String)> {
-    let Some(Value::Object(flags)) = settings.at(&[section, "flags"]) else { return Vec::new() };
+/// `SECTION['flags']` or `SECTION['env']`, which the package hands to the program.
+fn pairs(settings: &Settings, section: &str, key: &str) -> Vec<(String, String)> {
+    let Some(Value::Object(pairs)) = settings.at(&[section, key]) else { return Vec::new() };
     let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    flags.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
+    pairs.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
 fn discovered(settings: &Settings, service: Service) -> Value {
@@ -157,6 +162,16 @@ mod tests {
         assert!(exporters(json!({"prometheus_monitoring": {"enable": false}})).is_empty());
         let one = json!({"prometheus_monitoring": {"enable": false}, "redis_exporter": {"enable": true}});
         assert_eq!(exporters(one), ["redis-exporter"]);
+    }
+
+    #[test]
+    fn flags_and_variables_are_handed_on() {
+        let (settings, roles) = node(json!({"roles": ["redis_master_role"], "redis_exporter":
+            {"flags": {"redis.addr": "redis://198.18.0.5:6379"}, "env": {"REDIS_PASSWORD": "p"}}}));
+        let exporters = Exporter::of_node(&settings, &roles);
+        let redis = exporters.iter().find(|one| one.service == Service::RedisExporter).expect("one");
+        assert_eq!(redis.flags, [("redis.addr".to_owned(), "redis://198.18.0.5:6379".to_owned())]);
+        assert_eq!(redis.variables, [("REDIS_PASSWORD".to_owned(), "p".to_owned())]);
     }
 
     #[test]
