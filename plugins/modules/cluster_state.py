@@ -198,7 +198,9 @@ def parse_databases(rc, out):
 
 def ask_pgbouncer():
     """Source: https://docs.gitlab.com/administration/postgresql/pgbouncer/ "PgBouncer console" (read 2026-11)."""
-    return parse_databases(*run("gitlab-ctl", "pgb-console", stdin="show databases;\n"))
+    # The console asks for the password of `pgbouncer`, which `gitlab-ctl write-pgpass` left with Consul's user.
+    env = {"PGPASSFILE": f"{DATA}/consul/.pgpass"}
+    return parse_databases(*run("gitlab-ctl", "pgb-console", stdin="show databases;\n", env=env))
 
 
 # --- Redis and Sentinel
