@@ -6,9 +6,9 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Component;
-use crate::spec::{DeploymentName, SettingTree};
+use crate::spec::{DeploymentName, PoolName, SettingTree};
 
-/// The name of a node: deployment, component and index, as in `acme-all-in-one-1`.
+/// The name of a node: deployment, component, perhaps a pool, and index, as in `acme-rails-1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NodeName(String);
@@ -18,6 +18,12 @@ impl NodeName {
     #[must_use]
     pub fn new(deployment: &DeploymentName, component: Component, index: u32) -> Self {
         Self(format!("{deployment}-{}-{index}", component.name().replace('_', "-")))
+    }
+
+    /// The name of the `index`-th node (counted from 1) of a component's pool.
+    #[must_use]
+    pub fn of_pool(deployment: &DeploymentName, component: Component, pool: &PoolName, index: u32) -> Self {
+        Self(format!("{deployment}-{}-{pool}-{index}", component.name().replace('_', "-")))
     }
 
     /// The name as text.

@@ -8,7 +8,7 @@ use super::{
     REDIS_PERSISTENT, Redis, RedisGroup, SecretName, Sidekiq, Topology,
 };
 use crate::architecture::{Architecture, Component, ComponentSize, Disks, MachineTypes};
-use crate::spec::{ManagedObjectStorage, ManagedPostgres, ManagedRedis, Provider, Spec, merged};
+use crate::spec::{ManagedObjectStorage, ManagedPostgres, ManagedRedis, Pool, Provider, Spec, merged};
 
 /// Resolves what the user wrote against the architecture that it names.
 #[must_use]
@@ -17,14 +17,18 @@ pub fn resolve(spec: &Spec, architecture: Architecture) -> Deployment {
     let mut nodes: IndexMap<NodeName, Node> = architecture
         .components
         .iter()
-        .flat_map(|(component, size)| {
-            let count = counts.get(component).copied().unwrap_or_default();
-            (1..=count).map(|index| node(spec, *component, size, index))
+        .filter_map(|(component, size)| Some((*component, size, *counts.get(component)?)))
+        .flat_map(|(component, size, count)| {
+            let own = (1..=count).map(move |index| node(spec, component, size, None, index));
+            let pools = spec.nodes.of(component).pools.iter();
+            own.chain(pools.flat_map(move |pool| {
+                (1..=pool.count).map(move |index| node(spec, component, size, Some(pool), index))
+            }))
         })
         .map(|node| (node.name.clone(), node))
         .collect();
     if stores_objects_itself(spec, &nodes) {
-        let node = node(spec, Component::ObjectStorage, &object_storage(), 1);
+        let node = node(spec, Component::ObjectStorage, &object_storage(), None, 1);
         nodes.insert(node.name.clone(), node);
     }
     let front = names(&nodes, Component::ExternalLb)
@@ -127,18 +131,25 @@ fn redis(all: Vec<NodeName>, cache: Vec<NodeName>, persistent: Vec<NodeName>) ->
     }
 }
 
-/// One node: the architecture's size, and over it what the spec says of the component and of the node.
-fn node(spec: &Spec, component: Component, size: &ComponentSize, index: u32) -> Node {
-    let name = NodeName::new(&spec.name, component, index);
+/// One node: the architecture's size, and over it what the spec says of the component, of the pool and of the node.
+fn node(spec: &Spec, component: Component, size: &ComponentSize, pool: Option<&Pool>, index: u32) -> Node {
+    let name = match pool {
+        Some(pool) => NodeName::of_pool(&spec.name, component, &pool.name, index),
+        None => NodeName::new(&spec.name, component, index),
+    };
     let own = spec.nodes.of(component);
-    let machine = own.machine_of(name.as_str());
+    let machine = own.machine_of(name.as_str(), pool);
     let data_disks = component
         .data_mount()
         .zip(own.data_disk_of(name.as_str()).or(size.disks.data_gb))
         .map(|(mount, size_gb)| ("data".to_owned(), DataDisk { size_gb, mount }))
         .into_iter()
         .collect();
-    let settings = spec.settings.of(component);
+    let settings = pool
+        .map(|pool| &pool.settings)
+        .into_iter()
+        .chain(own.hosts.get(name.as_str()).map(|host| &host.settings))
+        .fold(spec.settings.of(component), merged);
     Node {
         component,
         zone: (index - 1) % 3,
@@ -149,10 +160,7 @@ fn node(spec: &Spec, component: Component, size: &ComponentSize, index: u32) -> 
         },
         root_disk_gb: machine.root_disk_gb.unwrap_or(size.disks.root_gb),
         data_disks,
-        settings: match own.hosts.get(name.as_str()) {
-            Some(host) => merged(settings, &host.settings),
-            None => settings,
-        },
+        settings,
         name,
     }
 }

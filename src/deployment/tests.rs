@@ -215,3 +215,37 @@ fn an_external_service_takes_the_place_of_its_nodes_and_of_what_only_served_them
         "it keeps Praefect's database alone"
     );
 }
+
+#[test]
+fn a_pool_is_further_nodes_that_are_alike() {
+    let deployment = of(
+        Size::TwoK,
+        "nodes:
+  sidekiq:
+    machine: {vcpu: 8}
+    pools:
+      - {name: urgent, count: 2, machine: {memory_gb: 30}, settings: {sidekiq: {queue_groups: [urgent]}}}
+      - {name: mail}
+    hosts: {demo-sidekiq-urgent-2: {settings: {sidekiq: {concurrency: 10}}}}
+",
+    );
+    let Sidekiq::Own(names) = &deployment.topology.sidekiq else { panic!("nodes of their own") };
+    assert_eq!(
+        texts(names),
+        ["demo-sidekiq-1", "demo-sidekiq-urgent-1", "demo-sidekiq-urgent-2", "demo-sidekiq-mail-1"]
+    );
+    let size = |name: usize| {
+        let machine = &deployment.nodes[&names[name]].machine;
+        (machine.vcpu, machine.memory_gb)
+    };
+    assert_eq!((size(0), size(1), size(3)), ((8, 15.0), (8, 30.0), (8, 15.0)));
+    let settings = |name: usize| {
+        let SettingValue::Map(keys) = &deployment.nodes[&names[name]].settings["sidekiq"] else { panic!() };
+        keys.keys().cloned().collect::<Vec<_>>()
+    };
+    assert!(deployment.nodes[&names[0]].settings.is_empty());
+    assert_eq!(
+        (settings(1), settings(2)),
+        (vec!["queue_groups".into()], vec!["concurrency".to_owned(), "queue_groups".to_owned()])
+    );
+}

@@ -34,7 +34,7 @@ pub use managed::{
     ManagedRedis,
 };
 pub use modifications::{Modifications, ShardedGitaly, SidekiqOnRails};
-pub use nodes::{ComponentNodes, DiskSize, DiskSizes, Host, MachineSize, Nodes};
+pub use nodes::{ComponentNodes, DiskSize, DiskSizes, Host, MachineSize, Nodes, Pool, PoolName};
 pub use parse::read_yaml;
 pub use problem::{Invalid, Problem};
 pub use refusal::Refusal;

@@ -88,6 +88,7 @@ rules! {
     refuse MANAGED_NAME "managed-name": "names of users, databases, regions and buckets are words" => "correct the name";
     refuse MANAGED_ENDPOINT "managed-endpoint": "an object storage has an http or https address" => "write scheme and host";
     refuse MANAGED_REDIS "managed-redis": "an external Redis has one primary: no Redis Cluster, and not serverless" => "name a Redis or Valkey with one primary and replicas";
+    refuse POOL_NAME "pool-name": "each pool has a name of its own, of lower-case letters and digits" => "choose a name like `urgent`";
     refuse DISK_NONE "disk-none": "a disk that is sized is one that the component has" => "remove the key";
     refuse SETTING_OWNED "setting-owned": "what the spec, the architecture or refarch's own secrets decide is not set by hand" => "remove the key";
     refuse SETTING_UNKNOWN "setting-unknown": "a key of `settings` is one that gitlab.rb has" => "correct the key: the package would ignore it without a word";

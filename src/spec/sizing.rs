@@ -11,6 +11,7 @@ use super::source::word;
 use super::suggest::nearest;
 use super::types;
 use crate::architecture::{Architecture, Component, of_size};
+use crate::deployment::NodeName;
 
 /// What a database takes at most at its beginning, in GB: a disk below leaves nothing to grow.
 /// Source: <https://docs.gitlab.com/install/requirements/> (read 2026-08), which gives 5 to 12 GB.
@@ -109,8 +110,13 @@ fn names(draft: &Draft, nodes: &NodesDraft, architecture: &Architecture, finding
     for (component, host) in &nodes.hosts {
         // A component that isn't there has been reported as a whole.
         let Some(count) = counts.get(component).copied() else { continue };
-        let name = |index| crate::deployment::NodeName::new(&deployment.value, *component, index).to_string();
-        let known: Vec<String> = (1..=count).map(name).collect();
+        let name = |index| NodeName::new(&deployment.value, *component, index).to_string();
+        let pools = nodes.nodes.of(*component).pools.iter().flat_map(|pool| {
+            let name =
+                |index| NodeName::of_pool(&deployment.value, *component, &pool.name, index).to_string();
+            (1..=pool.count).map(name)
+        });
+        let known: Vec<String> = (1..=count).map(name).chain(pools).collect();
         if known.contains(&host.value) {
             continue;
         }

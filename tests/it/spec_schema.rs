@@ -72,7 +72,8 @@ fn clusters() -> Vec<Value> {
     let three = json!({
         "nodes": {
             "external_lb": {}, "internal_lb": {}, "consul": {}, "postgres": {"count": 2}, "pgbouncer": {},
-            "redis": {}, "praefect_postgres": {}, "praefect": {}, "gitaly": disk, "sidekiq": {},
+            "redis": {}, "praefect_postgres": {}, "praefect": {}, "gitaly": disk,
+            "sidekiq": {"pools": [{"name": "mail", "count": 2, "machine": {"vcpu": 8}, "settings": {}}]},
             "rails": {"hosts": {"acme-rails-1": {"machine": {"vcpu": 16}}}}, "monitor": {},
         },
         "settings": {

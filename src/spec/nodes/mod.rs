@@ -2,7 +2,10 @@
 //!
 //! `read` makes it of the tree; what an architecture allows is asked by the room's `sizing` and `counts`.
 
+mod pool;
 mod read;
+
+pub use pool::{Pool, PoolName};
 
 pub(super) use read::{Measure, NodesDraft, Size, read};
 
@@ -26,6 +29,7 @@ static NOTHING: ComponentNodes = ComponentNodes {
     machine: MachineSize { vcpu: None, memory_gb: None, root_disk_gb: None },
     disks: DiskSizes { data: None },
     hosts: BTreeMap::new(),
+    pools: Vec::new(),
 };
 
 impl Nodes {
@@ -49,8 +53,9 @@ impl JsonSchema for Nodes {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let of_component = generator.subschema_for::<ComponentNodes>();
+        let with_pools = pool::with_pools(ComponentNodes::json_schema(generator), generator);
         let properties = components().map(|component| {
-            let mut property = of_component.clone();
+            let mut property = if has_pools(component) { with_pools.clone() } else { of_component.clone() };
             let nodes = about(component);
             property.insert(
                 "description".to_owned(),
@@ -70,6 +75,11 @@ impl JsonSchema for Nodes {
 /// The components that a spec can speak of. The lab's object storage stands in for a service, and is nobody's to size.
 pub(super) fn components() -> impl Iterator<Item = Component> {
     Component::ALL.into_iter().filter(|component| *component != Component::ObjectStorage)
+}
+
+/// Whether nodes of a component can do different work: any Sidekiq takes jobs of any queue, or of some.
+pub(super) const fn has_pools(component: Component) -> bool {
+    matches!(component, Component::Sidekiq)
 }
 
 /// What a component is, for who reads the schema in an editor.
@@ -111,6 +121,10 @@ pub struct ComponentNodes {
     /// What is different on single nodes, by their names, as `acme-rails-1`. Default: nothing.
     #[schemars(default)]
     pub hosts: BTreeMap<String, Host>,
+    /// Further nodes, in groups of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(skip)]
+    pub pools: Vec<Pool>,
 }
 
 impl ComponentNodes {
@@ -120,15 +134,11 @@ impl ComponentNodes {
         *self == Self::default()
     }
 
-    /// The size of the machine of one node: its own before its component's.
+    /// The size of the machine of one node: its own before its pool's, and that before its component's.
     #[must_use]
-    pub fn machine_of(&self, node: &str) -> MachineSize {
+    pub fn machine_of(&self, node: &str, pool: Option<&Pool>) -> MachineSize {
         let own = self.hosts.get(node).map(|host| host.machine).unwrap_or_default();
-        MachineSize {
-            vcpu: own.vcpu.or(self.machine.vcpu),
-            memory_gb: own.memory_gb.or(self.machine.memory_gb),
-            root_disk_gb: own.root_disk_gb.or(self.machine.root_disk_gb),
-        }
+        own.or(pool.map(|pool| pool.machine).unwrap_or_default()).or(self.machine)
     }
 
     /// The size in GB of the data disk of one node: its own before its component's.
@@ -155,6 +165,17 @@ pub struct MachineSize {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32", range(min = 1), default)]
     pub root_disk_gb: Option<u32>,
+}
+
+impl MachineSize {
+    /// This size, and what it leaves out as another one says.
+    fn or(self, other: Self) -> Self {
+        Self {
+            vcpu: self.vcpu.or(other.vcpu),
+            memory_gb: self.memory_gb.or(other.memory_gb),
+            root_disk_gb: self.root_disk_gb.or(other.root_disk_gb),
+        }
+    }
 }
 
 /// Disks that outlive their node.

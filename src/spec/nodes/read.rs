@@ -5,7 +5,10 @@ use super::super::parse::Value;
 use super::super::problem::{Findings, Problem};
 use super::super::rule;
 use super::super::settings::{self, Seen};
-use super::{ComponentNodes, DiskSize, DiskSizes, Host, MachineSize, Nodes, components};
+use super::pool::one;
+use super::{
+    ComponentNodes, DiskSize, DiskSizes, Host, MachineSize, Nodes, Pool, PoolName, components, has_pools,
+};
 use crate::architecture::Component;
 
 /// `nodes` as far as it could be read, and what rules compare with the architecture.
@@ -100,8 +103,50 @@ impl Reader<'_> {
                 }
             }
         }
+        if has_pools(self.component)
+            && let Some(field) = block.optional("pools")
+        {
+            nodes.pools = self.pools(&field, findings);
+        }
         block.close(&[], findings);
         Some(nodes)
+    }
+
+    fn pools(&mut self, field: &Field<'_>, findings: &mut Findings) -> Vec<Pool> {
+        let example = "`pools: [{name: urgent, count: 2, settings: {…}}]`";
+        let items = field.texts(example, findings).unwrap_or_default();
+        let mut pools: Vec<Pool> = Vec::new();
+        for item in &items {
+            let Some(pool) = self.pool(item, findings) else { continue };
+            if pools.iter().any(|known| known.name == pool.name) {
+                let message = format!("two pools are called `{}`", pool.name);
+                findings.add(Problem::new(&rule::POOL_NAME, message).at(item.at(), "the second one"));
+            }
+            pools.push(pool);
+        }
+        pools
+    }
+
+    fn pool(&mut self, field: &Field<'_>, findings: &mut Findings) -> Option<Pool> {
+        let mut block = Block::of(field, "`{name: urgent, count: 2, settings: {…}}`", findings)?;
+        let name: Option<Placed<PoolName>> = block
+            .required("name", "`name: urgent`")
+            .and_then(|field| field.value("`name: urgent`", findings));
+        let count = match block.optional("count") {
+            Some(field) => self.whole(&field, Measure::Count, findings),
+            None => Some(one()),
+        };
+        let machine = block.optional("machine").and_then(|field| self.machine(&field, findings));
+        let settings = block
+            .optional("settings")
+            .and_then(|field| settings::tree(&field, self.text, &mut self.draft.settings, findings));
+        block.close(&[], findings);
+        Some(Pool {
+            name: name?.value,
+            count: count?,
+            machine: machine.unwrap_or_default(),
+            settings: settings.unwrap_or_default(),
+        })
     }
 
     fn host(&mut self, field: &Field<'_>, findings: &mut Findings) -> Option<Host> {
