@@ -11,13 +11,24 @@ pub use component::Component;
 pub use ports::{Closed, Condition, Many, NamedPort, Party, Port, Ports, Protocol, Row};
 pub use types::{Architecture, ComponentSize, Disks, Error, Iops, MachineTypes, RequestRate, Source};
 
+use std::sync::OnceLock;
+
 use crate::spec::Size;
 
-/// The architecture that documents `size`.
+/// The architecture that documents `size`. It is read once: a run asks for it more than once, and a test very often.
 ///
 /// # Errors
 /// The data files are part of the program, so an error here is a bug of refarch; a test reads them all.
 pub fn of_size(size: Size) -> Result<Architecture, Error> {
+    static KNOWN: [OnceLock<Architecture>; Size::ALL.len()] = [const { OnceLock::new() }; Size::ALL.len()];
+    let known = &KNOWN[size as usize];
+    match known.get() {
+        Some(architecture) => Ok(architecture.clone()),
+        None => read(size).map(|architecture| known.get_or_init(|| architecture).clone()),
+    }
+}
+
+fn read(size: Size) -> Result<Architecture, Error> {
     let text = match size {
         Size::OneK => include_str!("../../reference-architectures/1k.yml"),
         Size::TwoK => include_str!("../../reference-architectures/2k.yml"),
