@@ -18,6 +18,7 @@ options:
   who: {description: What a message calls the node., type: str, required: true}
   name: {description: The package., type: str, required: true}
   version: {description: Its exact version., type: str, required: true}
+  source: {description: Path of the package file on the machine that runs refarch; the action plugin brings it., type: path}
   file: {description: Path on the node of the package file; absent where it comes from a repository., type: path}
   sha256: {description: The hash that the file has to have., type: str}
   lock_timeout_s: {description: How long to wait for another user of the package manager., type: int, default: 600}

@@ -213,10 +213,12 @@ def past_pgbouncer(primary):
 
 def has_pgpass(password):
     """Whether the user that reloads PgBouncer has the password already."""
+    # As libpq reads it: PostgreSQL's docs, "The Password File".
+    escaped = password.replace("\\", "\\\\").replace(":", "\\:")
     try:
         path = f"{pwd.getpwnam(PGPASS_USER).pw_dir}/.pgpass"
         with open(path, encoding="utf-8") as file:
-            return any(line.rstrip("\n").endswith(f":pgbouncer:pgbouncer:{password}") for line in file)
+            return any(line.rstrip("\n").endswith(f":pgbouncer:pgbouncer:{escaped}") for line in file)
     except (KeyError, FileNotFoundError):
         return False
 
