@@ -87,7 +87,7 @@ impl Config {
             "version": "19.3.0", "host": "localhost", "origin": "http://localhost", "ssh_host": "localhost", "ssh_port": 22,
             "monitoring_whitelist": [],
             "trusted_proxies": [], "storages": {}, "puma_listen": "", "sidekiq_health": null,
-            "sidekiq_concurrency": 1, "object_store": null, "puma_exporter": null,
+            "sidekiq_concurrency": 1, "object_store": null, "load_balancing_hosts": [], "puma_exporter": null,
             "sidekiq_metrics": null, "sidekiq_queue_groups": ["*"]
         }});
         let application: Production<Application> = serde_json::from_value(nowhere).expect("a configuration");

@@ -1,12 +1,17 @@
 //! One HTTP request over a UNIX socket or a TCP connection: how the stand-in's processes ask each other. Bodies
 //! stream both ways, and a connection may be taken over by another protocol.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+
+/// How long a connection may take: a firewall that drops says nothing.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Sends the request to `unix:PATH` or `tcp://HOST:PORT`; returns when the answer's head is there.
 pub async fn send(address: &str, request: Request<Body>) -> Result<Response<Incoming>, String> {
@@ -17,7 +22,10 @@ pub async fn send(address: &str, request: Request<Body>) -> Result<Response<Inco
         exchange(stream, request).await
     } else {
         let place = address.trim_start_matches("tcp://");
-        let stream = TcpStream::connect(place).await.map_err(|error| format!("{address}: {error}"))?;
+        let stream = match tokio::time::timeout(PATIENCE, TcpStream::connect(place)).await {
+            Ok(connected) => connected.map_err(|error| format!("{address}: {error}"))?,
+            Err(_) => return Err(format!("{address}: no connection within {} s", PATIENCE.as_secs())),
+        };
         exchange(stream, request).await
     }
     .map_err(|error| if error.starts_with(address) { error } else { format!("{address}: {error}") })

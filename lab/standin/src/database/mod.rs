@@ -13,6 +13,8 @@ pub mod users;
 pub use client::{Client, GenericClient, Transaction, Value};
 pub use pool::Pool;
 
+use std::time::Duration;
+
 use rand::distr::{Alphanumeric, SampleString as _};
 use tokio_postgres::{Config as Address, NoTls};
 
@@ -22,6 +24,8 @@ use crate::manifest::Version;
 use crate::seal;
 use crate::site::Database;
 
+/// How long a connection may take: a firewall that drops says nothing.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// Shortest password that GitLab takes.
 const SHORTEST_PASSWORD: usize = 8;
 /// Longest password that GitLab takes.
@@ -82,7 +86,7 @@ fn explain(error: &tokio_postgres::Error) -> String {
 pub async fn connect(database: &Database) -> Result<Client, Error> {
     let mut address = Address::new();
     address.host(&database.host).port(database.port).user(&database.username).dbname(&database.name);
-    address.application_name("gitlab-standin");
+    address.application_name("gitlab-standin").connect_timeout(PATIENCE);
     if let Some(password) = &database.password {
         address.password(password);
     }

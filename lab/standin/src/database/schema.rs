@@ -2,7 +2,7 @@
 //! (the SQL in its troubleshooting pages and the REST API's field names) shows them.
 
 /// Version and statements of each migration.
-pub const MIGRATIONS: [(&str, &str); 9] = [
+pub const MIGRATIONS: [(&str, &str); 10] = [
     ("20260101000001", USERS),
     ("20260101000002", APPLICATION_SETTINGS),
     ("20260201000001", NAMESPACES),
@@ -12,6 +12,7 @@ pub const MIGRATIONS: [(&str, &str); 9] = [
     ("20260201000005", LFS),
     ("20260201000006", ISSUES_AND_MERGE_REQUESTS),
     ("20260201000007", UPLOADS_AND_PACKAGES),
+    ("20260301000001", EXPORTS),
 ];
 
 const USERS: &str = "
@@ -185,3 +186,9 @@ CREATE TABLE packages_package_files (
   file_sha256 varchar NOT NULL,
   file varchar NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now())";
+
+const EXPORTS: &str = "
+CREATE TABLE project_export_jobs (
+  project_id bigint PRIMARY KEY REFERENCES projects ON DELETE CASCADE,
+  status varchar NOT NULL,
+  export_file varchar)";

@@ -55,6 +55,8 @@ pub struct Application {
     pub puma_listen: String,
     /// Where Sidekiq answers health checks; none when switched off.
     pub sidekiq_health: Option<String>,
+    /// Hosts for reads, on the database's port.
+    pub load_balancing_hosts: Vec<String>,
     /// Where puma tells of itself besides `/-/metrics`.
     pub puma_exporter: Option<String>,
     /// Where Sidekiq tells of itself.
@@ -142,6 +144,9 @@ fn application(settings: &Settings, url: &ExternalUrl) -> Result<Application, Er
         storages: storages(settings)?,
         puma_listen: format!("{puma}:{port}"),
         sidekiq_health: health.then(|| format!("{health_host}:{health_port}")),
+        load_balancing_hosts: settings
+            .list(&["gitlab_rails", "db_load_balancing", "hosts"])
+            .unwrap_or_default(),
         puma_exporter: settings.flag(&["puma", "exporter_enabled"]).unwrap_or(false).then(|| {
             let address = settings.text_or(&["puma", "exporter_address"], "127.0.0.1");
             format!("{address}:{}", settings.text_or(&["puma", "exporter_port"], "8083"))

@@ -68,12 +68,10 @@ fn does(method: &Method, endpoint: &str, service: &str) -> Option<Does> {
         ("GET", "") => Does::Ask,
         ("POST", "repositories") => Does::Create,
         ("DELETE", "repositories") => Does::Delete,
-        ("GET", "refs" | "commit" | "http/info/refs") | ("POST", "mergeable" | "http/git-upload-pack") => {
-            Does::Read
-        }
-        ("POST", "head" | "merge" | "http/git-receive-pack") | ("DELETE", "branch") => Does::Write,
         ("POST", "ssh") if service == "git-receive-pack" => Does::Write,
-        ("POST", "ssh") => Does::Read,
+        ("GET", "refs" | "commit" | "http/info/refs")
+        | ("POST", "mergeable" | "pack" | "http/git-upload-pack" | "ssh") => Does::Read,
+        ("POST", "head" | "merge" | "http/git-receive-pack") | ("DELETE", "branch") => Does::Write,
         _ => return None,
     })
 }

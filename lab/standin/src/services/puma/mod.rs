@@ -4,6 +4,7 @@ mod api;
 mod git_access;
 mod internal;
 mod lfs;
+mod load_balancing;
 mod permission;
 
 pub use git_access::{WORKHORSE_HEADER, WORKHORSE_TYPE};
@@ -22,6 +23,7 @@ use axum::{Extension, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use self::load_balancing::Hosts;
 use super::client_ip::client_ip;
 use super::{Error, listen, metrics, page};
 use crate::config::Config;
@@ -35,7 +37,8 @@ const NOTICE_HEADER: HeaderName = HeaderName::from_static("x-gitlab-standin");
 /// Serves on the socket and on TCP.
 pub async fn run() -> Result<(), Error> {
     let config = Arc::new(Config::read()?);
-    let app = router(Arc::clone(&config));
+    let hosts = Hosts::default();
+    let app = router(Arc::clone(&config), hosts.clone());
     let socket = listen::unix(SOCKET)?;
     let port = listen::tcp(&config.application.puma_listen).await?;
     let on_port = app.clone().into_make_service_with_connect_info::<SocketAddr>();
@@ -48,19 +51,20 @@ pub async fn run() -> Result<(), Error> {
     };
     tokio::select! {
         end = exported => end,
+        () = hosts.watch(&config) => Ok(()),
         end = async { axum::serve(socket, app).await } => end.map_err(stopped),
         end = async { axum::serve(port, on_port).await } => end.map_err(stopped),
         () = listen::told_to_stop() => Ok(()),
     }
 }
 
-fn router(config: Arc<Config>) -> Router {
+fn router(config: Arc<Config>, hosts: Hosts) -> Router {
     let pool = Pool::new(config.database.clone());
     let monitored = Router::new()
         .route("/-/health", get(async || "GitLab OK"))
         .route("/-/liveness", get(async || axum::Json(json!({"status": "ok"}))))
         .route("/-/readiness", get(readiness))
-        .route("/-/metrics", get(async || metrics::answer("puma", &[])))
+        .route("/-/metrics", get(async move || metrics::answer("puma", &[hosts.sample()])))
         .route_layer(from_fn_with_state(Arc::clone(&config), allowlist));
     Router::new()
         .route("/", get(async || (StatusCode::FOUND, [(LOCATION, "/users/sign_in")])))

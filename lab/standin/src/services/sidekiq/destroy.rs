@@ -57,7 +57,9 @@ async fn objects_gone(work: &Work, project: &Project) -> Result<(), String> {
     let packages =
         "SELECT f.file FROM packages_package_files f JOIN packages_packages p ON p.id = f.package_id
                     WHERE p.project_id = $1 AND f.file NOT LIKE '/%'";
-    for (kind, sql) in [("uploads", uploads), ("packages", packages)] {
+    let exports =
+        "SELECT export_file FROM project_export_jobs WHERE project_id = $1 AND export_file NOT LIKE '/%'";
+    for (kind, sql) in [("uploads", uploads), ("uploads", exports), ("packages", packages)] {
         let client = work.pool.take().await.map_err(failed)?;
         let keys: Vec<String> =
             client.query(sql, &[&project.id]).await.map_err(failed)?.iter().map(|row| row.get(0)).collect();

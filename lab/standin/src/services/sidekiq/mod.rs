@@ -5,6 +5,7 @@
 
 mod authorized_keys;
 mod destroy;
+mod export;
 mod merge_requests;
 mod post_receive;
 mod workers;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{authorized_keys, destroy, merge_requests, post_receive};
+use super::{authorized_keys, destroy, export, merge_requests, post_receive};
 use crate::config::Config;
 use crate::database::Pool;
 use crate::database::projects::Project;
@@ -57,6 +57,7 @@ pub async fn perform(work: &Work, payload: &str) -> Result<(), String> {
         "MergeRequestMergeabilityCheckWorker" => merge_requests::check(work, number(0)?).await,
         "MergeWorker" => merge_requests::merge(work, number(0)?, number(1)?, &job["args"][2]).await,
         "GroupDestroyWorker" => destroy::group(work, number(0)?).await,
+        "ProjectExportWorker" => export::perform(work, number(1)?).await,
         "ProjectDestroyWorker" => destroy::project(work, number(0)?).await,
         _ => Err(format!("NameError: uninitialized constant {class} ({})", crate::paths::NOTICE)),
     }

@@ -4,6 +4,7 @@
 mod auth;
 mod ci;
 mod deploy_keys;
+mod export;
 mod failure;
 mod graphql;
 mod groups;
@@ -19,6 +20,7 @@ mod params;
 mod personal_access_tokens;
 mod projects;
 mod repository;
+mod sidekiq;
 mod stored;
 mod uploads;
 mod users;
@@ -76,6 +78,8 @@ pub fn router(config: Arc<Config>) -> Router {
         .merge(merge_requests::routes())
         .merge(repository::routes())
         .merge(ci::routes())
+        .merge(export::routes())
+        .merge(sidekiq::routes())
         .fallback(async || unknown())
         .method_not_allowed_fallback(async || {
             Failure::error(StatusCode::METHOD_NOT_ALLOWED, "405 Not Allowed")
