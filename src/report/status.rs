@@ -150,6 +150,8 @@ pub struct NodeStatus {
     /// Why nothing is known of it; absent where it answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
+    /// Whether it should carry GitLab's package; load balancers and the lab's object storage have one of their own.
+    pub gitlab: bool,
     /// The version of the installed package; absent where nothing is installed or known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,

@@ -97,7 +97,9 @@ fn node_line(node: &NodeStatus, wanted: &str) -> String {
         return format!("{name}: unknown, {why}");
     }
     let package = match &node.package {
-        None => return format!("{name}: GitLab is not installed"),
+        None if node.gitlab => return format!("{name}: GitLab is not installed"),
+        None => return format!("{name}: its package is not installed"),
+        Some(_) if !node.gitlab => "no GitLab".to_owned(),
         Some(package) if package == wanted => package.clone(),
         Some(package) => format!("{package} (wanted: {wanted})"),
     };
@@ -190,6 +192,7 @@ pub(super) mod tests {
             nodes: vec![NodeStatus {
                 name: "acme-all-in-one-1".into(),
                 unknown: Some("it does not exist".into()),
+                gitlab: true,
                 package: None,
                 services: Vec::new(),
             }],
@@ -226,6 +229,7 @@ pub(super) mod tests {
             nodes: vec![NodeStatus {
                 name: "acme-all-in-one-1".into(),
                 unknown: None,
+                gitlab: true,
                 package: Some("18.11.2-ee.0".into()),
                 services: ["gitaly", "puma", "sidekiq"].map(service).to_vec(),
             }],

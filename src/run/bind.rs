@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use data_encoding::HEXLOWER;
@@ -19,7 +20,7 @@ use crate::render::{self, Bound, Tree, gitlab_rb};
 use crate::rollout::Wanted;
 use crate::secrets::today;
 use crate::spec::Tls;
-use crate::workdir::Workdir;
+use crate::workdir::{self, PRIVATE, Workdir};
 
 /// The file with the secrets that gitlab.rb refers to.
 const SECRETS_FILE: &str = "refarch-secrets.json";
@@ -53,13 +54,17 @@ pub fn write_unbound(world: &World, tree: &Tree) -> Result<(), Error> {
 fn write<'a>(world: &World, files: impl Iterator<Item = (&'a Utf8Path, &'a [u8])>) -> Result<(), Error> {
     for (path, content) in files {
         let path = world.workdir.root().join(path);
-        // A file that is as wanted keeps its time, so that a provider's checksum or an editor isn't disturbed.
-        if fs_err::read(&path).is_ok_and(|now| now == content) {
-            continue;
-        }
-        world.workdir.write_private(&path, content)?;
+        put(world, &path, content)?;
     }
     Ok(())
+}
+
+/// Writes a file, unless it is as wanted: then it keeps its time, so that a provider's checksum or an editor isn't
+/// disturbed, and a run with nothing to do doesn't wait for the disk.
+fn put(world: &World, path: &Utf8Path, content: impl AsRef<[u8]>) -> Result<(), workdir::Error> {
+    let is_as_wanted = fs_err::read(path).is_ok_and(|now| now == content.as_ref())
+        && fs_err::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o777 == PRIVATE);
+    if is_as_wanted { Ok(()) } else { world.workdir.write_private(path, content) }
 }
 
 /// Writes all files of all nodes, and says what each node should be.
@@ -151,25 +156,25 @@ fn write_node(world: &World, tree: &Tree, name: &NodeName) -> Result<(), Error> 
     let host = world.deployment.gitlab.url.host();
     let component = world.deployment.nodes[name].component;
     if component.has_package() {
-        world.workdir.write_private(&folder.join(SECRETS_FILE), named_secrets(world, name)?)?;
+        put(world, &folder.join(SECRETS_FILE), named_secrets(world, name)?)?;
     }
     if let Some((file, content)) = data(world, tree, name)? {
-        world.workdir.write_private(&folder.join(file), content)?;
+        put(world, &folder.join(file), content)?;
     }
     let ssl = folder.join("ssl");
     if serves_tls(component) {
         let certificate = world.certificate()?;
-        world.workdir.write_private(&ssl.join(format!("{host}.crt")), &certificate.certificate)?;
-        world.workdir.write_private(&ssl.join(format!("{host}.key")), certificate.key.expose_secret())?;
+        put(world, &ssl.join(format!("{host}.crt")), &certificate.certificate)?;
+        put(world, &ssl.join(format!("{host}.key")), certificate.key.expose_secret())?;
     }
     if let Some(authority) = world.authority()? {
-        world.workdir.write_private(&ssl.join(format!("{host}.ca.crt")), authority)?;
+        put(world, &ssl.join(format!("{host}.ca.crt")), authority)?;
     }
     if shares_host_keys(world, name) {
         for (kind, key) in &world.secrets.host_keys {
             let path = folder.join("ssh").join(format!("ssh_host_{kind}_key"));
-            world.workdir.write_private(&path, key.private.expose_secret())?;
-            world.workdir.write_private(&path.with_extension("pub"), format!("{}\n", key.public))?;
+            put(world, &path, key.private.expose_secret())?;
+            put(world, &path.with_extension("pub"), format!("{}\n", key.public))?;
         }
     }
     Ok(())

@@ -151,11 +151,16 @@ fn existing_word(facts: &Facts<'_>) -> ExistingWord {
 
 fn node_status(facts: &Facts<'_>, node: &NodeName) -> NodeStatus {
     let name = node.to_string();
+    let gitlab = facts.deployment.nodes[node].component.has_package();
     match facts.gathered.states.get(node) {
-        None => NodeStatus { name, unknown: Some(facts.silence(node)), package: None, services: Vec::new() },
+        None => {
+            let unknown = Some(facts.silence(node));
+            NodeStatus { name, unknown, gitlab, package: None, services: Vec::new() }
+        }
         Some(state) => NodeStatus {
             name,
             unknown: None,
+            gitlab,
             package: state.package.installed.clone(),
             services: services(state),
         },
