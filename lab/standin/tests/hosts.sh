@@ -46,9 +46,10 @@ host_ready() {
   local name=$1 until=$((SECONDS + 90))
   while [ "$SECONDS" -lt "$until" ]; do
     init_of[$name]=$(pgrep -P "${nspawn_of[$name]}" | head -n 1 || true)
-    if [ -n "${init_of[$name]}" ] && on "$name" systemctl is-system-running 2>/dev/null | grep -Eq 'running|degraded'; then
-      return 0
-    fi
+    # A host whose units didn't all start says so by its exit code, too, and is up all the same.
+    case ${init_of[$name]:+$(on "$name" systemctl is-system-running 2>/dev/null)} in
+    running | degraded) return 0 ;;
+    esac
     kill -0 "${nspawn_of[$name]}" 2>/dev/null || break
     sleep 0.2
   done

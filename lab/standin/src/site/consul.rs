@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::monitoring::{DISCOVERED, service_name};
-use super::{Error, Exporter, Roles, Service};
+use super::monitoring::{DISCOVERED, discoverable, service_name};
+use super::{Error, Roles, Service};
 use crate::paths;
 use crate::settings::Settings;
 
@@ -118,19 +118,13 @@ fn fragments(
     Ok(fragments)
 }
 
-/// Registers this node's exporters, and where Prometheus runs, has the targets of all nodes written for it.
+/// Registers what tells of itself on this node, and where Prometheus runs, has the targets of all nodes written for it.
 fn monitored(settings: &Settings, roles: &Roles, fragments: &mut BTreeMap<String, Value>) {
-    for Exporter { service, listen, .. } in Exporter::of_node(settings, roles) {
-        let Some(port) = listen.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()) else {
-            continue;
-        };
-        // PgBouncer's exporter isn't discovered: the documentation has it listed by hand.
-        if DISCOVERED.contains(&service) {
-            let name = service_name(settings, service);
-            let meta = settings.at(&[service.section(), "consul_service_meta"]).cloned();
-            let entry = json!({"service": {"name": name, "port": port, "meta": meta.unwrap_or(json!({}))}});
-            fragments.insert(format!("{}-service.json", service.name()), entry);
-        }
+    for (service, port) in discoverable(settings, roles) {
+        let name = service_name(settings, service);
+        let meta = settings.at(&[service.section(), "consul_service_meta"]).cloned();
+        let entry = json!({"service": {"name": name, "port": port, "meta": meta.unwrap_or(json!({}))}});
+        fragments.insert(format!("{}-service.json", service.name()), entry);
     }
     if roles.switch_on(settings, "prometheus") {
         let watch = |service: Service| {

@@ -66,9 +66,45 @@ pub struct Prometheus {
     pub flags: Vec<(String, String)>,
 }
 
-/// The services that are found through Consul.
-pub const DISCOVERED: [Service; 3] =
-    [Service::NodeExporter, Service::PostgresExporter, Service::RedisExporter];
+/// The services that are found through Consul. The others, PgBouncer's exporter and Praefect, are listed by hand in the
+/// documentation's examples.
+pub const DISCOVERED: [Service; 6] = [
+    Service::NodeExporter,
+    Service::PostgresExporter,
+    Service::RedisExporter,
+    Service::Gitaly,
+    Service::Workhorse,
+    Service::Sidekiq,
+];
+
+/// What this node has of them, each with its port.
+#[must_use]
+pub fn discoverable(settings: &Settings, roles: &Roles) -> Vec<(Service, u16)> {
+    let exporters = Exporter::of_node(settings, roles).into_iter().map(|one| (one.service, one.listen));
+    let own = [Service::Gitaly, Service::Workhorse, Service::Sidekiq]
+        .into_iter()
+        .filter(|service| roles.switch_on(settings, service.section()))
+        .filter_map(|service| Some((service, own_place(settings, service)?)));
+    exporters
+        .chain(own)
+        .filter(|(service, _)| DISCOVERED.contains(service))
+        .filter_map(|(service, listen)| Some((service, listen.rsplit_once(':')?.1.parse().ok()?)))
+        .collect()
+}
+
+/// Where a service tells of itself, if it does.
+fn own_place(settings: &Settings, service: Service) -> Option<String> {
+    match service {
+        Service::Gitaly => settings.text(&["gitaly", "configuration", "prometheus_listen_addr"]),
+        Service::Workhorse => {
+            Some(settings.text_or(&["gitlab_workhorse", "prometheus_listen_addr"], "localhost:9229"))
+        }
+        Service::Sidekiq if settings.flag(&["sidekiq", "metrics_enabled"]) != Some(false) => {
+            Some(format!("localhost:{}", settings.text_or(&["sidekiq", "listen_port"], "8082")))
+        }
+        _ => None,
+    }
+}
 
 impl Prometheus {
     /// The Prometheus that the settings describe.
@@ -118,10 +154,11 @@ fn discovered(settings: &Settings, service: Service) -> Value {
     json!({"job_name": job_name(service), "file_sd_configs": [{"files": [file]}]})
 }
 
-/// The name by which Consul knows an exporter.
+/// The name by which Consul knows a service that tells of itself.
 #[must_use]
 pub fn service_name(settings: &Settings, service: Service) -> String {
-    settings.text_or(&[service.section(), "consul_service_name"], service.name())
+    let usual = if service == Service::Workhorse { "workhorse" } else { service.name() };
+    settings.text_or(&[service.section(), "consul_service_name"], usual)
 }
 
 /// The package's names of the jobs.
@@ -131,6 +168,7 @@ const fn job_name(service: Service) -> &'static str {
         Service::PostgresExporter => "postgres",
         Service::RedisExporter => "redis",
         Service::PgbouncerExporter => "pgbouncer",
+        Service::Sidekiq => "gitlab-sidekiq",
         other => other.name(),
     }
 }
@@ -165,6 +203,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_node_tells_of_itself_is_found_through_consul() {
+        let found = |value: Value| {
+            let (settings, roles) = node(value);
+            let all = discoverable(&settings, &roles);
+            all.into_iter().map(|(service, port)| (service.name(), port)).collect::<Vec<_>>()
+        };
+        let gitaly = json!({"roles": ["gitaly_role"],
+            "gitaly": {"configuration": {"prometheus_listen_addr": "0.0.0.0:9236"}}});
+        assert_eq!(found(gitaly), [("node-exporter", 9100), ("gitaly", 9236)]);
+        assert_eq!(found(json!({"roles": ["sidekiq_role"]})), [("node-exporter", 9100), ("sidekiq", 8082)]);
+        let rails =
+            json!({"roles": ["application_role"], "gitaly": {"enable": false}, "sidekiq": {"enable": false}});
+        assert_eq!(found(rails), [("node-exporter", 9100), ("gitlab-workhorse", 9229)]);
+        assert_eq!(found(json!({"roles": ["pgbouncer_role"]})), [("node-exporter", 9100)]);
+    }
+
+    #[test]
     fn flags_and_variables_are_handed_on() {
         let (settings, roles) = node(json!({"roles": ["redis_master_role"], "redis_exporter":
             {"flags": {"redis.addr": "redis://198.18.0.5:6379"}, "env": {"REDIS_PASSWORD": "p"}}}));
@@ -182,7 +237,19 @@ mod tests {
         let prometheus = Prometheus::from_settings(&settings, &roles);
         let jobs = prometheus.configuration["scrape_configs"].as_array().expect("jobs");
         let names: Vec<&str> = jobs.iter().filter_map(|job| job["job_name"].as_str()).collect();
-        assert_eq!(names, ["prometheus", "node", "postgres", "redis", "praefect"]);
+        assert_eq!(
+            names,
+            [
+                "prometheus",
+                "node",
+                "postgres",
+                "redis",
+                "gitaly",
+                "gitlab-workhorse",
+                "gitlab-sidekiq",
+                "praefect"
+            ]
+        );
         assert_eq!(jobs[0]["static_configs"][0]["targets"][0], "localhost:9090");
         let files = &jobs[1]["file_sd_configs"][0]["files"];
         assert_eq!(files[0], "/var/opt/gitlab/consul/targets/node-exporter.json");
