@@ -90,11 +90,13 @@ fn judge_migrations(member: &Member, told: &Words, seen: &mut Seen) {
     }
 }
 
-/// What a command said, without empty lines, with the names of nodes beside their addresses.
+/// What a command said, with the names of nodes beside their addresses. Where a line tells of an error, only such lines: what
+/// went well says nothing about what did not.
 fn quoted(cluster: &Cluster, words: &Words) -> String {
-    let lines = words.out.lines().map(str::trim).filter(|line| !line.is_empty());
-    // What went well says nothing about what did not.
-    let told = lines.filter(|line| !line.starts_with("SUCCESS")).collect::<Vec<_>>().join(" / ");
+    let lines = || words.out.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_error = |line: &&str| line.to_lowercase().contains("error") || line.contains("FAIL");
+    let errors: Vec<_> = lines().filter(is_error).collect();
+    let told = if errors.is_empty() { lines().collect() } else { errors }.join(" / ");
     let named = cluster.of(Component::Gitaly).fold(told, |told, member| {
         told.replace(&format!("{}:", member.address), &format!("{} ({}):", member.name, member.address))
     });
