@@ -74,16 +74,14 @@ resource "lab_host" "node" {
 resource "lab_firewall" "this" {
   network = lab_network.this.id
 
+  sources = local.sources
   hosts = {
     for node, wanted in var.nodes : node => {
-      host = lab_host.node[node].id
-      rules = [
-        for flow in var.flows : {
-          protocol = flow.protocol
-          port     = flow.port
-          from     = lookup(local.sources, flow.from, [])
-        } if contains([wanted.component, "all"], flow.to)
-      ]
+      host  = lab_host.node[node].id
+      names = [wanted.component, "all"]
     }
   }
+  flows = [
+    for flow in var.flows : { from = flow.from, to = flow.to, port = flow.port, protocol = flow.protocol }
+  ]
 }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -16,20 +17,23 @@ import (
 type firewallResource struct{ configured }
 
 type firewallModel struct {
-	ID      types.String            `tfsdk:"id"`
-	Network types.String            `tfsdk:"network"`
-	Hosts   map[string]guardedModel `tfsdk:"hosts"`
+	ID      types.String              `tfsdk:"id"`
+	Network types.String              `tfsdk:"network"`
+	Sources map[string][]types.String `tfsdk:"sources"`
+	Hosts   map[string]guardedModel   `tfsdk:"hosts"`
+	Flows   []flowModel               `tfsdk:"flows"`
 }
 
 type guardedModel struct {
-	Host  types.String `tfsdk:"host"`
-	Rules []ruleModel  `tfsdk:"rules"`
+	Host  types.String   `tfsdk:"host"`
+	Names []types.String `tfsdk:"names"`
 }
 
-type ruleModel struct {
-	Protocol types.String   `tfsdk:"protocol"`
-	Port     types.Int64    `tfsdk:"port"`
-	From     []types.String `tfsdk:"from"`
+type flowModel struct {
+	From     types.String `tfsdk:"from"`
+	To       types.String `tfsdk:"to"`
+	Port     types.Int64  `tfsdk:"port"`
+	Protocol types.String `tfsdk:"protocol"`
 }
 
 func (f *firewallResource) Metadata(_ context.Context, _ resource.MetadataRequest, response *resource.MetadataResponse) {
@@ -37,26 +41,35 @@ func (f *firewallResource) Metadata(_ context.Context, _ resource.MetadataReques
 }
 
 func (f *firewallResource) Schema(_ context.Context, _ resource.SchemaRequest, response *resource.SchemaResponse) {
-	rules := schema.ListNestedAttribute{
-		Required: true, Description: "What it lets in beside administrative SSH from this machine.",
-		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"protocol": schema.StringAttribute{Required: true, Description: "tcp or udp."},
-			"port":     schema.Int64Attribute{Required: true},
-			"from":     schema.ListAttribute{Required: true, ElementType: types.StringType, Description: "IPv4 addresses."},
-		}},
+	words := func(description string) schema.ListAttribute {
+		return schema.ListAttribute{Required: true, ElementType: types.StringType, Description: description}
 	}
 	response.Schema = schema.Schema{
-		Description: "What each host of a deployment lets in. All else is dropped, also of connections that stand.",
+		Description: "What the hosts of a deployment let in beside administrative SSH from this machine. All else is dropped, also of connections that stand.",
 		Attributes: map[string]schema.Attribute{
 			"network": schema.StringAttribute{
 				Required: true, Description: "The id of the deployment's lab_network.",
 				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},
+			// Addresses are listed by name and not with each flow: Terraform's time goes by how many values there are.
+			"sources": schema.MapAttribute{
+				Required: true, ElementType: types.ListType{ElemType: types.StringType},
+				Description: "IPv4 addresses by the name that a flow comes from. A name without any lets nobody in.",
+			},
 			"hosts": schema.MapNestedAttribute{
 				Required: true, Description: "By the host's name.",
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 					"host":  schema.StringAttribute{Required: true, Description: "The id of the lab_host."},
-					"rules": rules,
+					"names": words("What a flow may call it that leads to it."),
+				}},
+			},
+			"flows": schema.ListNestedAttribute{
+				Required: true, Description: "Who connects to whom.",
+				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+					"from":     schema.StringAttribute{Required: true},
+					"to":       schema.StringAttribute{Required: true},
+					"port":     schema.Int64Attribute{Required: true},
+					"protocol": schema.StringAttribute{Required: true, Description: "tcp or udp."},
 				}},
 			},
 			"id": schema.StringAttribute{
@@ -69,17 +82,21 @@ func (f *firewallResource) Schema(_ context.Context, _ resource.SchemaRequest, r
 
 func (m firewallModel) spec() host.FirewallSpec {
 	spec := host.FirewallSpec{}
-	for name, guarded := range m.Hosts {
-		spec[name] = guarded.rules()
+	for name := range m.Hosts {
+		spec[name] = m.rules(name)
 	}
 	return spec
 }
 
-func (m guardedModel) rules() []host.Rule {
+// rules are the flows that lead to a host, with the addresses that they come from.
+func (m firewallModel) rules(name string) []host.Rule {
 	rules := []host.Rule{}
-	for _, wanted := range m.Rules {
-		rule := host.Rule{Protocol: wanted.Protocol.ValueString(), Port: int(wanted.Port.ValueInt64())}
-		for _, from := range wanted.From {
+	for _, flow := range m.Flows {
+		if !slices.Contains(m.Hosts[name].Names, flow.To) {
+			continue
+		}
+		rule := host.Rule{Protocol: flow.Protocol.ValueString(), Port: int(flow.Port.ValueInt64()), From: []string{}}
+		for _, from := range m.Sources[flow.From.ValueString()] {
 			rule.From = append(rule.From, from.ValueString())
 		}
 		rules = append(rules, rule)
@@ -115,8 +132,8 @@ func (f *firewallResource) Read(ctx context.Context, request resource.ReadReques
 	if response.Diagnostics.HasError() {
 		return
 	}
-	for name, guarded := range model.Hosts {
-		stands, err := f.deployment.Guarded(ctx, name, guarded.rules())
+	for name := range model.Hosts {
+		stands, err := f.deployment.Guarded(ctx, name, model.rules(name))
 		if err != nil {
 			report(&response.Diagnostics, err)
 			return

@@ -30,6 +30,7 @@ mod tests {
     use super::super::facts::{Asked, ClosedFlow};
     use super::super::tests::{healthy, told};
     use super::*;
+    use crate::checks::catalogue::Check;
     use crate::events::Status;
 
     const NODE: &str = "acme-gitaly-1";
@@ -55,6 +56,13 @@ mod tests {
             miss.saw,
             "acme-gitaly-1 can't reach port 2305 of acme-praefect-1: no answer, as from a firewall"
         );
+    }
+
+    #[test]
+    fn every_row_of_the_port_table_names_a_check_that_there_is() {
+        for row in crate::architecture::Ports::read().unwrap().rows {
+            assert!(Check::ALL.iter().any(|check| check.name() == row.check), "{row:?}");
+        }
     }
 
     #[test]
