@@ -56,30 +56,33 @@ fn parameters(site: &Site, settings: &Settings) -> Value {
     parameters
 }
 
-/// Starts the member and waits until its PostgreSQL runs; the leader then has what the application needs.
+/// Starts the member and waits until it has its place; the leader then has what the application needs.
 pub fn start(site: &Site) -> Result<(), Error> {
     runit::settle(Service::Patroni)?;
-    runit::wait_long(Service::Patroni, PATIENCE, || running(site.patroni.port))?;
-    if !leads(site.patroni.port) {
+    let mut leads = false;
+    runit::wait_long(Service::Patroni, PATIENCE, || {
+        leads = place(site.patroni.port)?;
+        Ok(())
+    })?;
+    if !leads {
         return Ok(());
     }
     agree(site)?;
     postgresql::objects(site, Service::Patroni)
 }
 
-/// Whether the member's PostgreSQL runs, by the member's own word.
-fn running(port: u16) -> Result<(), String> {
-    let member = local_http::get_json(port, "/patroni")?;
-    match member["state"].as_str() {
-        Some("running" | "streaming" | "in archive recovery") => Ok(()),
-        state => Err(format!("PostgreSQL is `{}`", state.unwrap_or("unknown"))),
+/// Whether the member leads, by its own word. While the cluster is made, the first member's PostgreSQL runs for a
+/// moment before it holds the leader's lock: then it is neither, and has to be asked again.
+fn place(port: u16) -> Result<bool, String> {
+    if local_http::get(port, "/leader")?.status == 200 {
+        return Ok(true);
     }
-}
-
-/// Whether the member leads the cluster.
-#[must_use]
-pub fn leads(port: u16) -> bool {
-    local_http::get(port, "/leader").is_ok_and(|answer| answer.status == 200)
+    let replica = local_http::get(port, "/replica")?;
+    if replica.status == 200 {
+        return Ok(false);
+    }
+    let state = serde_json::from_str::<Value>(&replica.body).unwrap_or_default();
+    Err(format!("PostgreSQL is `{}`", state["state"].as_str().unwrap_or("unknown")))
 }
 
 /// What all members agree on, brought to what gitlab.rb says.
