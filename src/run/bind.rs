@@ -192,6 +192,10 @@ pub fn shares_host_keys(world: &World, name: &NodeName) -> bool {
 
 /// Refuses to go on where a secret that a node was given has another value now. What is new, or goes, is no change.
 fn refuse_changed_secrets(world: &World) -> Result<(), Error> {
+    #[cfg(feature = "lab-tests")]
+    if world.mistake.is_some() {
+        return Ok(());
+    }
     let read = |bytes: &[u8]| serde_json::from_slice::<BTreeMap<String, String>>(bytes).unwrap_or_default();
     let mut changed = BTreeSet::new();
     for name in world.deployment.nodes.keys() {
@@ -261,8 +265,10 @@ fn named_secrets(world: &World, name: &NodeName) -> Result<Vec<u8>, Error> {
         return delivered(world, name, SECRETS_FILE);
     }
     let made = settings.secrets().into_iter().filter_map(|secret| {
-        let value = world.secrets.named.get(secret.key())?;
-        Some((secret.key().to_owned(), Value::from(value.expose_secret())))
+        let value = world.secrets.named.get(secret.key())?.expose_secret();
+        #[cfg(feature = "lab-tests")]
+        let value = world.mistake.as_ref().and_then(|it| it.secret(name, secret.key())).unwrap_or(value);
+        Some((secret.key().to_owned(), Value::from(value)))
     });
     let given = sources.iter().filter_map(|source| {
         let value = given?.get(source)?;

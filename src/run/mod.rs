@@ -16,6 +16,8 @@ mod identity;
 mod infrastructure;
 mod lab;
 mod losses;
+#[cfg(feature = "lab-tests")]
+mod mistake;
 mod node_keys;
 mod nodes;
 mod phases;

@@ -74,6 +74,9 @@ pub struct World {
     local_file: OnceCell<LocalFile>,
     spec_folder: Utf8PathBuf,
     writer: Option<Writer>,
+    /// What a test delivers otherwise than it should be.
+    #[cfg(feature = "lab-tests")]
+    pub(super) mistake: Option<super::mistake::Mistake>,
 }
 
 /// What a look at a deployment needs.
@@ -137,6 +140,8 @@ impl World {
             given: None,
             local_file: OnceCell::new(),
             writer: Some(writer),
+            #[cfg(feature = "lab-tests")]
+            mistake: super::mistake::Mistake::of_environment(|name| std::env::var(name).ok())?,
         };
         if let Some(leftover) = leftover {
             leftover.wait(&lock, &world.events, &world.interrupts).await?;
@@ -166,6 +171,8 @@ impl World {
             tool: terraform::Wish::default(),
             local_file: OnceCell::new(),
             writer: None,
+            #[cfg(feature = "lab-tests")]
+            mistake: None,
         }
     }
 
@@ -229,13 +236,20 @@ impl World {
             work_directory: self.workdir.root().to_string(),
             lab_image: self.lab.image.to_string(),
         };
-        Ok(render::render(Inputs {
+        let tree = render::render(Inputs {
             deployment: &self.deployment,
             identity: &identity,
             bound,
             local_file: self.local_file()?.as_ref(),
             known_disks: &self.known_disks(),
-        })?)
+        })?;
+        #[cfg(feature = "lab-tests")]
+        let tree = {
+            let mut tree = tree;
+            self.mistake.as_ref().map_or(Ok(()), |mistake| mistake.put_into(&mut tree))?;
+            tree
+        };
+        Ok(tree)
     }
 
     /// The file-system UUIDs of the data disks that were seen to hold data.
@@ -252,6 +266,10 @@ impl World {
     /// Whether the deployment was verified as a whole once, as far as the store knows.
     #[must_use]
     pub fn built(&self) -> bool {
+        #[cfg(feature = "lab-tests")]
+        if self.mistake.is_some() {
+            return false;
+        }
         self.secrets.data_disks.values().any(|disk| disk.built)
     }
 

@@ -1,0 +1,121 @@
+//! Mistakes that the lab's tests put into what refarch delivers, so that every hash agrees and only a check that looks
+//! at the cluster can find them. Part of builds for these tests alone.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Error;
+use crate::deployment::NodeName;
+use crate::render::Tree;
+use crate::rollout::NodeState;
+
+/// The variable that names the file with the mistake.
+const VARIABLE: &str = "REFARCH_TEST_MISTAKE";
+
+/// What is delivered otherwise than it should be. An empty one takes an earlier one back.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mistake {
+    /// Texts in a node's gitlab.rb that are replaced by others.
+    gitlab_rb: Vec<Replacement>,
+    /// Values in the inventory, by their JSON pointers.
+    inventory: BTreeMap<String, Value>,
+    /// Secrets of a node.
+    secrets: Vec<OtherSecret>,
+    /// The flow that the firewalls don't let through.
+    closed_flow: Option<ClosedFlow>,
+}
+
+/// A text and what stands there instead.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replacement {
+    node: NodeName,
+    text: String,
+    by: String,
+}
+
+/// A secret and its other value.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherSecret {
+    node: NodeName,
+    name: String,
+    value: String,
+}
+
+/// A row of the port table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClosedFlow {
+    from: String,
+    to: String,
+    port: u16,
+}
+
+impl Mistake {
+    /// The mistake that the environment names; nothing in a run that makes none.
+    pub fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Error> {
+        let Some(path) = variable(VARIABLE) else { return Ok(None) };
+        let failed = |why: String| Error::LocalFile { path: path.clone().into(), why };
+        let text = fs_err::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_str(&text).map(Some).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Puts it into the rendered files. A text or a flow that isn't there is an error: a test would prove nothing.
+    pub fn put_into(&self, tree: &mut Tree) -> Result<(), Error> {
+        for Replacement { node, text, by } in &self.gitlab_rb {
+            let path = format!("ansible/files/{node}/gitlab.rb");
+            let now = String::from_utf8_lossy(tree.get(&path).unwrap_or_default()).into_owned();
+            if !now.contains(text) {
+                return Err(Error::Outputs { why: format!("`{path}` has no `{text}`") });
+            }
+            tree.insert(path, now.replace(text, by));
+        }
+        if !self.inventory.is_empty() {
+            self.change_json(tree, "ansible/inventory.json", |inventory| {
+                self.inventory.iter().all(|(pointer, value)| {
+                    inventory.pointer_mut(pointer).map(|place| *place = value.clone()).is_some()
+                })
+            })?;
+        }
+        let Some(closed) = &self.closed_flow else { return Ok(()) };
+        self.change_json(tree, "terraform/terraform.tfvars.json", |values| {
+            let Some(flows) = values["flows"].as_array_mut() else { return false };
+            let before = flows.len();
+            flows.retain(|flow| {
+                flow["from"] != closed.from || flow["to"] != closed.to || flow["port"] != closed.port
+            });
+            flows.len() < before
+        })
+    }
+
+    /// Changes a JSON file of the tree; an error where there was nothing to change.
+    fn change_json(
+        &self,
+        tree: &mut Tree,
+        path: &str,
+        change: impl FnOnce(&mut Value) -> bool,
+    ) -> Result<(), Error> {
+        let mut value = serde_json::from_slice(tree.get(path).unwrap_or_default()).unwrap_or_default();
+        if !change(&mut value) {
+            return Err(Error::Outputs { why: format!("`{path}` has not what {self:?} is about") });
+        }
+        tree.insert(path, format!("{value:#}\n"));
+        Ok(())
+    }
+
+    /// The other value of a node's secret.
+    pub fn secret(&self, node: &NodeName, name: &str) -> Option<&str> {
+        let mut others = self.secrets.iter();
+        others.find(|other| other.node == *node && other.name == name).map(|other| other.value.as_str())
+    }
+
+    /// The nodes as they are while a cluster is built: refarch restarts no node of a built one, and a test has to.
+    pub fn as_if_building(states: &mut BTreeMap<NodeName, NodeState>) {
+        let disks = states.values_mut().flat_map(|state| &mut state.data_disks);
+        disks.filter_map(|disk| disk.marker.as_mut()).for_each(|marker| marker.built = false);
+    }
+}
