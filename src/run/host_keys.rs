@@ -93,11 +93,20 @@ fn kind(line: &str) -> &str {
     line.split(' ').nth(1).unwrap_or_default()
 }
 
+/// Which kinds of keys are asked for. Each costs every node a key exchange, so the first look is for the one that hosts
+/// have had for long; those that have none are asked for all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kinds {
+    Usual,
+    All,
+}
+
 /// The host keys of all nodes. One look asks all of those on the same port that have not answered yet.
 async fn scan_all(world: &World, bound: &Bound) -> Result<Found, Error> {
     let deadline = Instant::now() + PATIENCE;
     let mut found = Found::new();
     let mut told = false;
+    let mut kinds = Kinds::Usual;
     loop {
         let missing: Vec<(&NodeName, &Access)> =
             bound.access.iter().filter(|(node, _)| !found.contains_key(*node)).collect();
@@ -105,9 +114,13 @@ async fn scan_all(world: &World, bound: &Bound) -> Result<Found, Error> {
         let ports: BTreeSet<u16> = missing.iter().map(|(_, access)| access.port).collect();
         for port in ports {
             let there: Vec<_> = missing.iter().copied().filter(|(_, access)| access.port == port).collect();
-            found.extend(scan(world, port, &there).await?);
+            found.extend(scan(world, port, &there, kinds).await?);
         }
         if bound.access.keys().all(|node| found.contains_key(node)) {
+            continue;
+        }
+        if kinds == Kinds::Usual {
+            kinds = Kinds::All;
             continue;
         }
         if world.interrupts.count() > 0 {
@@ -129,10 +142,17 @@ async fn scan_all(world: &World, bound: &Bound) -> Result<Found, Error> {
 }
 
 /// What these nodes answer on one port, as far as they do.
-async fn scan(world: &World, port: u16, nodes: &[(&NodeName, &Access)]) -> Result<Found, Error> {
+async fn scan(
+    world: &World,
+    port: u16,
+    nodes: &[(&NodeName, &Access)],
+    kinds: Kinds,
+) -> Result<Found, Error> {
     let program = world.runner.ambient().find("ssh-keyscan", "install the OpenSSH client")?;
+    let kinds: &[&str] = if kinds == Kinds::Usual { &["-t", "ed25519"] } else { &[] };
     let command = Command::new("ssh-keyscan", program)
         .args(["-T", "5", "-p", &port.to_string()])
+        .args(kinds.iter().copied())
         .args(nodes.iter().map(|(_, access)| access.host.as_str()))
         .timeout(SCAN)
         .stdout(Stdout::Private);

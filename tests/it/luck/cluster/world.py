@@ -228,7 +228,7 @@ def main():
     if tool == "refarch-lab":
         recorded("lab/inspect-nothing")
     elif tool == "ssh-keyscan":
-        scan(arguments[4:])
+        scan(word for word in arguments if word.startswith("198."))
     elif tool == "terraform":
         terraform(command)
     elif arguments == ["--version"]:
