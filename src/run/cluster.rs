@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::nodes::Gathered;
 use super::{Error, preflight, world::World};
-use crate::ansible::Playbook;
+use crate::ansible::{Playbook, Told};
 use crate::checks::{self, Check, Cluster, ClusterState, Flow, Level, Member, Options, Reached, RedisGroup};
 use crate::deployment::{self, Database, Deployment, NodeName, Objects, Redis};
 use crate::events::{Finding, Status};
@@ -90,13 +90,13 @@ fn failed(findings: &[Finding]) -> BTreeSet<Check> {
     failed.filter_map(|finding| finding.check.parse().ok()).collect()
 }
 
-type Told = BTreeMap<String, Result<ClusterState, String>>;
+type Answers = BTreeMap<String, Result<ClusterState, String>>;
 
 /// Asks every node what it can know. One that can't be asked says why.
-async fn ask(world: &World, cluster: &Cluster, options: &Options) -> Result<Told, Error> {
+async fn ask(world: &World, cluster: &Cluster, options: &Options) -> Result<Answers, Error> {
     let asks = checks::asks(cluster, options, STATS_SOCKET);
     if asks.is_empty() {
-        return Ok(Told::new());
+        return Ok(Answers::new());
     }
     let mut salt = [0; 16];
     rand::rng().fill_bytes(&mut salt);
@@ -107,6 +107,7 @@ async fn ask(world: &World, cluster: &Cluster, options: &Options) -> Result<Told
     let asked = async { Ok::<_, Error>(preflight::ansible(world).await?.playbook(playbook).await?) };
     match asked.await {
         Ok(outcome) => {
+            keep(world, &outcome.states)?;
             let of = |name: &String| {
                 let told = outcome.states.get(name.as_str()).ok_or_else(|| outcome.why_silent(name));
                 told.and_then(|told| read(&told.state))
@@ -116,6 +117,18 @@ async fn ask(world: &World, cluster: &Cluster, options: &Options) -> Result<Told
         Err(error) if error.exit_code() == ExitCode::Interrupted => Err(error),
         Err(error) => Ok(asks.keys().map(|name| (name.clone(), Err(error.to_string()))).collect()),
     }
+}
+
+/// Keeps what the nodes told first beside the run's report, for whoever wants to know why a check said what it did. What was
+/// asked again later is judged and not kept.
+fn keep(world: &World, states: &BTreeMap<String, Told>) -> Result<(), Error> {
+    let path = world.run.folder.join("cluster-facts.json");
+    if path.exists() {
+        return Ok(());
+    }
+    let facts: BTreeMap<&String, &serde_json::Value> =
+        states.iter().map(|(node, told)| (node, &told.state)).collect();
+    Ok(world.workdir.write_private(&path, json!(facts).to_string())?)
 }
 
 fn read(state: &serde_json::Value) -> Result<ClusterState, String> {

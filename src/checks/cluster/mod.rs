@@ -22,6 +22,8 @@ mod patroni;
 mod pgbouncer;
 mod praefect;
 mod prometheus;
+#[cfg(test)]
+mod recorded;
 mod redis;
 mod seen;
 mod sentinel;

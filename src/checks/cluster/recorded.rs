@@ -1,0 +1,54 @@
+//! What the nodes of a real 3k on the lab told (`tests/record-cluster`), judged: the shapes that the checks read are those that
+//! the programs give.
+
+use std::collections::BTreeMap;
+
+use super::facts::{Asked, ClusterState};
+use super::tests::healthy;
+use super::*;
+use crate::checks::catalogue::Level;
+use crate::checks::verify::tests::options;
+use crate::events::Status;
+
+const FACTS: &str = include_str!("../../../tests/fixtures/cluster-3k.json");
+
+/// The healthy cluster with the recorded nodes in the place of its own, at the addresses that Consul knows them by.
+fn recorded() -> Cluster {
+    let mut facts: BTreeMap<String, ClusterState> = serde_json::from_str(FACTS).unwrap();
+    let Some(Asked::Told(consul)) = &facts["acme-consul-1"].consul else { panic!("Consul told nothing") };
+    let addresses: BTreeMap<_, _> =
+        consul.members.iter().map(|one| (one.name.clone(), one.address.clone())).collect();
+    let mut cluster = healthy();
+    cluster.members.retain(|member| facts.contains_key(&member.name));
+    for member in &mut cluster.members {
+        if let Some(address) = addresses.get(&member.name) {
+            member.address.clone_from(address);
+        }
+        member.told = Ok(facts.remove(&member.name).unwrap());
+    }
+    cluster
+}
+
+#[test]
+fn what_a_healthy_cluster_told_passes() {
+    let only = [
+        Check::Patroni,
+        Check::Pgbouncer,
+        Check::DatabaseEndpoint,
+        Check::Redis,
+        Check::Sentinel,
+        Check::Praefect,
+        Check::Gitaly,
+        Check::ObjectStorage,
+        Check::LoadBalancer,
+        Check::Allowlist,
+    ];
+    let options = Options { only: Some(only.into()), ..options(Level::Conformance) };
+    let findings = judge(&recorded(), &Reached::default(), &options);
+    for check in only {
+        assert!(findings.iter().any(|finding| finding.check == check.name()), "{check} was not asked");
+    }
+    for finding in findings {
+        assert_eq!(finding.status, Status::Pass, "{finding:#?}");
+    }
+}
