@@ -144,3 +144,23 @@ fn wherever_the_driver_of_a_3k_is_killed_the_next_run_finishes_its_work() {
         assert_settled(&stage);
     }
 }
+
+#[test]
+fn a_host_that_dies_stops_the_next_step_and_not_its_neighbours() {
+    let deployment = deployment();
+    let stage = stage(&deployment, None);
+    let dying = stage.root.join("bin/world/dying");
+    fs_err::write(&dying, "recorded-gitaly-2").unwrap();
+    let wanted =
+        ["step 3 of 7", "recorded-gitaly-2 can't be reached: it went away", "No later step was begun"];
+    stage.run(&UP).assert(6, &wanted);
+    let configured = |name: &str| log(&stage).contains(&("configure".to_owned(), name.to_owned()));
+    assert!(["recorded-consul-3", "recorded-gitaly-1", "recorded-redis-1"].into_iter().all(configured));
+    assert!(!configured("recorded-gitaly-2") && !configured("recorded-postgres-1"));
+    let before = log(&stage);
+    fs_err::remove_file(dying).unwrap();
+    stage.run(&UP).assert(0, &["recorded-gitaly-1 is left alone", "step 5 of 5"]);
+    assert!(log(&stage)[before.len()..].iter().all(|(_, node)| node != "recorded-gitaly-1"));
+    assert_order(&deployment, &log(&stage));
+    assert_one_set_of_keys(&stage, &deployment);
+}

@@ -154,6 +154,11 @@ def play(playbook, limit):
     emit("task_start", **about)
     for node in nodes:
         emit("host_start", host=node.name, **about)
+    dying = WORLD / "dying"
+    dead = dying.read_text() if dying.exists() and playbook == "configure.yml" else None
+    if any(node.name == dead for node in nodes):
+        emit("host_unreachable", host=dead, duration_s=0.01, msg="it went away", **about)
+        nodes = [node for node in nodes if node.name != dead]
     # Each act is one of all nodes, so that a kill meets every one of them half done.
     acts = {node.name: node.configure() for node in nodes} if playbook == "configure.yml" else {}
     while acts:
@@ -175,7 +180,10 @@ def play(playbook, limit):
             write(node.fetched, node.secrets.read_text())
         emit("host_ok", host=node.name, duration_s=0.01, **about, **more)
     counts = dict.fromkeys(("changed", "unreachable", "failures", "skipped", "rescued", "ignored"), 0)
-    emit("stats", stats={node.name: {"ok": 1, **counts} for node in nodes})
+    stats = {node.name: {"ok": 1, **counts} for node in nodes}
+    is_hit = dead is not None and (limit is None or dead in limit)
+    emit("stats", stats={**stats, dead: {"ok": 0, **counts, "unreachable": 1}} if is_hit else stats)
+    sys.exit(4 if is_hit else 0)
 
 
 def terraform(command):
