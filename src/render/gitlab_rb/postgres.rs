@@ -53,8 +53,7 @@ fn patroni(node: &Node, members: &[NodeName]) -> Result<Settings, Conflict> {
         .with(&["patroni", "replication_password"], SecretName::ReplicationPassword)?
         .with(&["patroni", "connect_address"], Value::node(&node.name))?
         .with(&["patroni", "allowlist"], with_self(members.iter()))?
-        // Rewinding asks for the superuser's password, which older versions have none of; a member that can't be
-        // rewound is cloned from the leader instead of staying out.
+        // A member that can't be rewound is cloned from the leader instead of staying out.
         // Source: <https://docs.gitlab.com/administration/postgresql/replication_and_failover/> (read 2026-11).
         .with(&["patroni", "remove_data_directory_on_rewind_failure"], true)?
         .with(&["patroni", "postgresql", "max_replication_slots"], slots)?
@@ -71,12 +70,13 @@ fn local_pool() -> Value {
     Value::map([("gitlabhq_production", database)])
 }
 
-/// Who is asked for a password: the other members for replication, the connection pools, and the deploy node, which
-/// migrates past them.
+/// Who is asked for a password: the connection pools, and the deploy node, which migrates past them. The members are
+/// trusted by their addresses: a leader that died and comes back asks the new one as superuser, who has no password,
+/// how far it has to be rewound, and stays out for good where it isn't answered.
+/// Source: <https://docs.gitlab.com/administration/postgresql/replication_and_failover/> (read 2026-11).
 fn asked_of_member(deployment: &Deployment, members: &[NodeName]) -> Result<Settings, Conflict> {
     let pools = deployment.nodes_of(Component::Pgbouncer).map(|node| &node.name);
-    let asked = members.iter().chain(pools).chain([deployment.deploy_node()]);
-    authentication(asked)
+    authentication(pools.chain([deployment.deploy_node()]), members.iter())
 }
 
 /// What a PostgreSQL alone listens on.
@@ -89,15 +89,19 @@ pub(super) fn only_postgres(node: &Node) -> Result<Settings, Conflict> {
 
 /// The nodes of these components are let in with a password, and nobody else from outside.
 pub(super) fn asked(deployment: &Deployment, components: &[Component]) -> Result<Settings, Conflict> {
-    authentication(components.iter().flat_map(|of| deployment.nodes_of(*of)).map(|node| &node.name))
+    let asked = components.iter().flat_map(|of| deployment.nodes_of(*of)).map(|node| &node.name);
+    authentication(asked, std::iter::empty())
 }
 
-fn authentication<'a>(asked: impl Iterator<Item = &'a NodeName>) -> Result<Settings, Conflict> {
+fn authentication<'a>(
+    asked: impl Iterator<Item = &'a NodeName>,
+    trusted: impl Iterator<Item = &'a NodeName>,
+) -> Result<Settings, Conflict> {
     Settings::default()
         .with(&["postgresql", "md5_auth_cidr_addresses"], Value::List(asked.map(Value::cidr).collect()))?
         // The exporter, and Patroni's replication after a restart, come from here without a password.
         // Source: <https://gitlab.com/gitlab-org/omnibus-gitlab/-/issues/6181> (read 2026-11).
-        .with(&["postgresql", "trust_auth_cidr_addresses"], vec!["127.0.0.1/32"])
+        .with(&["postgresql", "trust_auth_cidr_addresses"], with_self(trusted))
 }
 
 fn exporter(node: &Node) -> Result<Settings, Conflict> {
