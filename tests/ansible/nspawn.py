@@ -30,8 +30,9 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "refarch"
 
 
-def run(*argv: str | Path, check: bool = True, **more) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([str(a) for a in argv], text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False, **more)
+def run(*argv: str | Path, check: bool = True, text_in: str | None = None) -> subprocess.CompletedProcess[str]:
+    given = {"stdin": subprocess.DEVNULL} if text_in is None else {"input": text_in}
+    done = subprocess.run([str(a) for a in argv], text=True, capture_output=True, check=False, **given)
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(map(str, argv))} ended with {done.returncode}: {done.stderr}{done.stdout}")
     return done
