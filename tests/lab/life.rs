@@ -51,7 +51,7 @@ fn made_and_proven(life: &Deployment) {
     assert_eq!(verdict["counts"]["fail"], 0, "{verdict:#}");
     assert!(verdict["counts"]["pass"].as_u64() > Some(5), "{verdict:#}");
     // A deployment that was just built is really used.
-    assert_eq!(verdict["level"], "function", "{verdict:#}");
+    assert_eq!(verdict["level"], "conformance", "{verdict:#}");
     assert_eq!(answer(&verdict, "token").0, "pass", "{verdict:#}");
 
     let secrets = life.leaks();
