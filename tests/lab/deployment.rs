@@ -19,6 +19,7 @@ pub const HOST: &str = "gitlab.demo.example";
 /// A deployment that is destroyed with this value.
 pub struct Deployment {
     pub name: &'static str,
+    example: &'static str,
     folder: TempDir,
     package: Option<Package>,
     started: Cell<u32>,
@@ -26,8 +27,13 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// The example's spec under another name, in a new folder. Nothing is made yet.
+    /// A 1k under another name, in a new folder. Nothing is made yet.
     pub fn new(name: &'static str) -> Self {
+        Self::of_example(name, EXAMPLE)
+    }
+
+    /// An example's spec under another name, in a new folder. Nothing is made yet.
+    pub fn of_example(name: &'static str, example: &'static str) -> Self {
         assert!(nix::unistd::geteuid().is_root(), "the lab needs root: run this as root");
         let folder = tempfile::tempdir().expect("a folder");
         let package = machine::package();
@@ -35,7 +41,8 @@ impl Deployment {
             // A package of more than a gigabyte is not copied for each deployment.
             std::os::unix::fs::symlink(&package.path, folder.path().join("package.deb")).expect("a link");
         }
-        let deployment = Self { name, folder, package, started: Cell::new(0), gone: Cell::new(false) };
+        let deployment =
+            Self { name, example, folder, package, started: Cell::new(0), gone: Cell::new(false) };
         // A test that was killed could not clean up behind itself.
         deployment.sweep();
         assert_eq!(machine::left_of(name, deployment.folder()), [""; 0]);
@@ -45,7 +52,8 @@ impl Deployment {
 
     /// Writes the spec: the example's, and what the closure makes of it.
     pub fn specify(&self, change: impl FnOnce(String) -> String) {
-        let mut text = EXAMPLE.replace("name: demo", &format!("name: {}", self.name));
+        let named = self.example.lines().find(|line| line.starts_with("name: ")).expect("a name");
+        let mut text = self.example.replace(named, &format!("name: {}", self.name));
         if let Some(package) = &self.package {
             text = text
                 .replace("18.11.2", &package.version)
@@ -95,6 +103,12 @@ impl Deployment {
         Running::start(command.args(args).arg(self.spec()), said, self.work().join("runs"))
     }
 
+    /// Runs `refarch` with more in its environment and the spec as its last argument.
+    pub fn refarch_with(&self, environment: &[(&str, &str)], args: &[&str]) -> Ended {
+        let mut command = refarch(self.folder());
+        run(command.envs(environment.iter().copied()).args(args).arg(self.spec()))
+    }
+
     /// `refarch up --yes`, which must end well.
     #[track_caller]
     pub fn up(&self) -> Ended {
@@ -126,11 +140,15 @@ impl Deployment {
     /// What a command prints on the node; it must end well.
     #[track_caller]
     pub fn on_node(&self, script: &str) -> String {
-        let ended = run(Command::new("ssh").arg("-F").arg(self.work().join("ansible/ssh_config")).args([
-            &self.node(),
-            "--",
-            script,
-        ]));
+        self.on("all-in-one-1", script)
+    }
+
+    /// What a command prints on one of several nodes, which is named without the deployment; it must end well.
+    #[track_caller]
+    pub fn on(&self, node: &str, script: &str) -> String {
+        let node = format!("{}-{node}", self.name);
+        let config = self.work().join("ansible/ssh_config");
+        let ended = run(Command::new("ssh").arg("-F").arg(config).args([&node, "--", script]));
         assert_eq!(ended.code, Some(0), "{script}: {}", ended.said);
         ended.said
     }
@@ -196,6 +214,15 @@ impl Deployment {
         let supervisor = self.host_process();
         let children = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"));
         children.expect("its children").trim().parse().expect("one child")
+    }
+
+    /// The address of one of several nodes.
+    pub fn address_of(&self, node: &str) -> String {
+        let node = format!("{}-{node}", self.name);
+        let found = self.inspect();
+        let mut hosts = found["hosts"].as_array().expect("hosts").iter();
+        let host = hosts.find(|host| host["name"] == node.as_str()).expect("the node");
+        host["address"].as_str().expect("an address").to_owned()
     }
 
     /// The address of the node.

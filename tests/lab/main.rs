@@ -4,6 +4,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that meets the unexpected must fail")]
 
+mod cluster;
 mod deployment;
 #[path = "../common/ended.rs"]
 mod ended;
