@@ -127,13 +127,16 @@ class Work:
     def __init__(self, wanted, log):
         self.wanted, self.log, self.steps = wanted, log, []
 
-    def step(self, *argv, stdin=None, may_fail=False):
+    def step(self, *argv, stdin=None, environment=None, may_fail=False):
         """Runs a program into the log; says whether it ended well."""
         title = " ".join(argv)
         self.steps.append(title)
         self.log.write(f"\n# {title}\n".encode())
         given = {"input": stdin.encode()} if stdin is not None else {"stdin": subprocess.DEVNULL}
-        rc = subprocess.run(argv, stdout=self.log, stderr=subprocess.STDOUT, check=False, **given).returncode
+        environment = {**os.environ, **environment} if environment else None
+        rc = subprocess.run(
+            argv, stdout=self.log, stderr=subprocess.STDOUT, env=environment, check=False, **given
+        ).returncode
         if rc != 0 and not may_fail:
             raise StepFailed(f"`{title}` ended with {rc}")
         return rc == 0
@@ -172,7 +175,7 @@ class Work:
         primary = self.wanted["primary"]
         if not primary:
             self.reconfigure()
-            self.step("gitlab-rake", "gitlab:db:configure")
+            self.seed()
             return
         if os.path.exists(DATABASE_YML) and not os.path.exists(MIGRATE_FILE):
             self.reconfigure()
@@ -180,9 +183,14 @@ class Work:
                 return
         write_file(MIGRATE_FILE, past_pgbouncer(primary).encode(), 0o600)
         self.reconfigure()
-        self.step("gitlab-rake", "gitlab:db:configure")
+        self.seed()
         remove_file(MIGRATE_FILE)
         self.reconfigure()
+
+    def seed(self):
+        """An empty database gets `root` now, and the password in gitlab.rb counts only where a reconfigure seeds (GitLab's
+        docs, "Set up the initial account"): the task takes it from its environment, which only root can read."""
+        self.step("gitlab-rake", "gitlab:db:configure", environment={"GITLAB_ROOT_PASSWORD": secret("root_password")})
 
     def is_migrated(self):
         """Whether the database says that no migration is left."""

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Error;
 use crate::deployment::NodeName;
@@ -74,6 +74,7 @@ impl Mistake {
             }
             tree.insert(path, now.replace(text, by));
         }
+        self.change_json(tree, "ansible/inventory.json", wait_for_no_health)?;
         if !self.inventory.is_empty() {
             self.change_json(tree, "ansible/inventory.json", |inventory| {
                 self.inventory.iter().all(|(pointer, value)| {
@@ -118,4 +119,16 @@ impl Mistake {
         let disks = states.values_mut().flat_map(|state| &mut state.data_disks);
         disks.filter_map(|disk| disk.marker.as_mut()).for_each(|marker| marker.built = false);
     }
+}
+
+/// A node with a mistake may not become healthy; its configuration ends all the same, and its files are stamped.
+fn wait_for_no_health(inventory: &mut Value) -> bool {
+    let groups = inventory["all"]["children"].as_object_mut();
+    let groups = groups.into_iter().flat_map(|groups| groups.values_mut());
+    let hosts =
+        groups.filter_map(|group| group["hosts"].as_object_mut()).flat_map(|hosts| hosts.values_mut());
+    for host in hosts {
+        host["gitlab_node_health"] = json!({ "kind": "ports", "ports": [22] });
+    }
+    true
 }

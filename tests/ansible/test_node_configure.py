@@ -80,7 +80,9 @@ class Steps(unittest.TestCase):
         asked = {"tls": False, "pgpass": False, "praefect_database": False, "migrate": False, "primary": None, **component}
         work, noted = node_reconfigure.Work(asked, io.BytesIO()), []
 
-        def step(*argv, stdin=None, may_fail=False):
+        def step(*argv, stdin=None, environment=None, may_fail=False):
+            # An empty database gets the password of `root` now or never, and never as an argument.
+            self.assertEqual(environment, {"GITLAB_ROOT_PASSWORD": "root_password"} if argv[1] == "gitlab:db:configure" else None)
             noted.append(" ".join(argv[:2]))
             if noted[-1] in fails and not may_fail:
                 raise node_reconfigure.StepFailed(noted[-1])
