@@ -64,8 +64,9 @@ bench: ## Measure what the design has budgets for (root, for the lab)
 	tests/bench
 
 .PHONY: soak
-soak: ## Run what takes too long for `make test`: the end-to-end tests, over and over
-	for round in 1 2 3; do tests/run hosts standin end-to-end opentofu || exit 1; done
+soak: ## Run what takes too long for `make test`: every mistake on a 3k, and the tests on hosts over and over
+	tests/run opentofu standin-cluster mistakes
+	for round in 1 2 3; do tests/run hosts standin end-to-end cluster || exit 1; done
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache folder stays

@@ -200,10 +200,10 @@ pub fn is_built(question: Question<'_>) -> bool {
 
 /// Whether the node's last configuration came to its end, and with other files than it should have now: it serves as it
 /// is. One that is new, or was being rebuilt, serves nobody; on one whose files are right, a reconfigure starts what is
-/// down and touches nothing that runs.
+/// down and touches nothing that runs. A certificate that is renewed is read anew without a restart.
 fn serves_otherwise(wanted: &Wanted, state: &NodeState) -> bool {
     let is_finished = state.package.installed.is_some() && state.stamp.is_some();
-    is_finished && !wrong_files(wanted, state).is_empty()
+    is_finished && wrong_files(wanted, state).iter().any(|reason| reason != CERTIFICATE_DIFFERS)
 }
 
 impl Rollout {
@@ -294,6 +294,9 @@ fn reasons(wanted: &Wanted, state: &NodeState) -> Vec<String> {
     reasons
 }
 
+/// The one difference that is mended without a restart.
+const CERTIFICATE_DIFFERS: &str = "the certificate differs";
+
 /// What of package and files is not as it should be, or not what the node was last configured with.
 fn wrong_files(wanted: &Wanted, state: &NodeState) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -313,7 +316,7 @@ fn wrong_files(wanted: &Wanted, state: &NodeState) -> Vec<String> {
     }
     unless(files.gitlab_rb == wanted.gitlab_rb, "gitlab.rb differs");
     unless(files.refarch_secrets == wanted.refarch_secrets, "refarch-secrets.json differs");
-    unless(files.certificate == wanted.certificate, "the certificate differs");
+    unless(files.certificate == wanted.certificate, CERTIFICATE_DIFFERS);
     unless(files.data == wanted.data, "its data differs");
     if let Some(stamp) = &state.stamp {
         let is_same = wanted.package.is_none() || state.package.installed.as_ref() == Some(&stamp.package);

@@ -1,6 +1,6 @@
 //! In which steps nodes are converged: what needs nothing from others at once, the rest in the order of their needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::architecture::Component;
@@ -78,7 +78,7 @@ pub fn steps(deployment: &Deployment, converged: &[NodeName], standing: Standing
             wave = one_of_each(&wave);
         }
         rest.retain(|node| wave.iter().all(|taken| taken.name != node.name));
-        steps.push(Step { kind: StepKind::Configure, nodes: names(&wave), why: why(&wave) });
+        steps.push(Step { kind: StepKind::Configure, nodes: names(&wave), why: why(deployment, &wave) });
     }
     steps
 }
@@ -121,15 +121,12 @@ fn one_of_each<'a>(wave: &[&'a Node]) -> Vec<&'a Node> {
     wave.iter().copied().filter(|node| seen.insert(node.component)).collect()
 }
 
-fn why(wave: &[&Node]) -> &'static str {
-    let counts = wave.iter().fold(BTreeMap::new(), |mut counts: BTreeMap<Component, usize>, node| {
-        *counts.entry(node.component).or_default() += 1;
-        counts
-    });
-    match counts.first_key_value() {
-        Some((Component::Rails, 1)) if counts.len() == 1 => {
+fn why(deployment: &Deployment, wave: &[&Node]) -> &'static str {
+    match wave {
+        [node] if node.component == Component::Rails && deployment.is_deploy_node(node) => {
             "it migrates the database, and all that it needs stands"
         }
+        [_] => "all that it needs stands",
         _ => "all that they need stands",
     }
 }
