@@ -133,6 +133,8 @@ fn why(deployment: &Deployment, wave: &[&Node]) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::super::testing::{cluster, demo};
