@@ -67,7 +67,7 @@ fn the_driver_is_killed_while_terraform_works(kills: &Deployment) {
 fn ansible_is_killed(kills: &Deployment) -> Running {
     let mut up = kills.start(&["up", "--yes"]);
     let ansible = up.child("ansible-playbook", "prepare.yml");
-    up.task("Copy the package");
+    up.task("Install and hold the package");
     signal(ansible, Signal::SIGKILL);
     up.end().assert(6, &["configure failed", "ansible-playbook.log"]);
     up

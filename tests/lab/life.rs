@@ -104,7 +104,7 @@ fn meant_for_secrets(node: &str, path: &str) -> bool {
         "gitlab-rails/etc/gitlab_shell_secret",
         "gitlab-rails/etc/gitlab_workhorse_secret",
         "gitlab-rails/etc/secrets.yml",
-        "postgresql/data/server.key",
+        "postgresql/server.key",
     ]
     .iter()
     .any(|name| path == format!("var/opt/gitlab/{name}"));

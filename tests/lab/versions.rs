@@ -18,7 +18,7 @@ fn gitlab_19_3_comes_up_once_its_package_is_the_right_one() {
         &[
             "configure failed",
             &next.node(),
-            "Refuse another package than the wanted one",
+            "the package file is",
             "Nothing was installed",
             "ansible-playbook.log",
         ],

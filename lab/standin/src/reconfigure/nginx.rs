@@ -118,6 +118,15 @@ fn status(status: &Status) -> String {
     let allow: Vec<String> = status.allow.iter().map(|address| format!("allow {address};")).collect();
     let allow = allow.join(" ");
     settings.push(format!("location /nginx_status {{ stub_status; access_log off; {allow} deny all; }}"));
+    // The package's nginx has a module for Prometheus, and Debian's hasn't: connections are what both can tell. An
+    // answer by `return` would come before anybody is asked who they are.
+    settings.push(format!(
+        "location = /metrics {{ access_log off; {allow} deny all; try_files /.none @metrics; }}"
+    ));
+    settings.push(
+        r#"location @metrics { default_type text/plain; return 200 "nginx_vts_main_connections{status=\"active\"} $connections_active\n"; }"#
+            .to_owned(),
+    );
     server(&settings)
 }
 
