@@ -9,13 +9,12 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::nodes::Gathered;
-use super::{Error, preflight, world::World};
+use super::nodes::{self, Gathered};
+use super::{Error, world::World};
 use crate::ansible::{Playbook, Told};
 use crate::checks::{self, Check, Cluster, ClusterState, Flow, Level, Member, Options, Reached, RedisGroup};
 use crate::deployment::{self, Database, Deployment, NodeName, Objects, Redis};
 use crate::events::{Finding, Status};
-use crate::exit::ExitCode;
 use crate::render::{Bound, STATS_SOCKET};
 use crate::workdir::SshKey;
 
@@ -104,8 +103,7 @@ async fn ask(world: &World, cluster: &Cluster, options: &Options) -> Result<Answ
     let content = json!({ "cluster_salt": HEXLOWER.encode(&salt), "cluster_asks": asks });
     world.workdir.write_private(&vars, content.to_string())?;
     let playbook = Playbook::new("cluster.yml").on(asks.keys()).with_variables(vars);
-    let asked = async { Ok::<_, Error>(preflight::ansible(world).await?.playbook(playbook).await?) };
-    match asked.await {
+    match nodes::run_asking(world, playbook).await? {
         Ok(outcome) => {
             keep(world, &outcome.states)?;
             let of = |name: &String| {
@@ -114,8 +112,7 @@ async fn ask(world: &World, cluster: &Cluster, options: &Options) -> Result<Answ
             };
             Ok(asks.keys().map(|name| (name.clone(), of(name))).collect())
         }
-        Err(error) if error.exit_code() == ExitCode::Interrupted => Err(error),
-        Err(error) => Ok(asks.keys().map(|name| (name.clone(), Err(error.to_string()))).collect()),
+        Err(why) => Ok(asks.keys().map(|name| (name.clone(), Err(why.clone()))).collect()),
     }
 }
 

@@ -64,11 +64,11 @@ fn compare(world: &World, name: &NodeName) -> Result<Option<Value>, Error> {
     let found: Value = serde_json::from_slice(&bytes).map_err(|_| Error::Outputs {
         why: format!("`/etc/gitlab/gitlab-secrets.json` of {name} could not be read as JSON"),
     })?;
-    let differences = differences(&wanted(world, &world.deployment.nodes[name]), &found);
     #[cfg(feature = "lab-tests")]
     if world.mistake.is_some() {
         return Ok(Some(found));
     }
+    let differences = differences(&wanted(world, &world.deployment.nodes[name]), &found);
     if differences.is_empty() {
         return Ok(Some(found));
     }

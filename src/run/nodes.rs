@@ -48,17 +48,28 @@ pub async fn ask_those(world: &World, nodes: &[NodeName]) -> Result<Gathered, Er
 }
 
 async fn ask(world: &World, playbook: Playbook) -> Result<Gathered, Error> {
-    let asked = async { Ok(preflight::ansible(world).await?.playbook(playbook).await?) };
-    match asked.await {
+    match run_asking(world, playbook).await? {
         Ok(outcome) => understand(world, &outcome),
-        Err(error) => {
-            let error: Error = error;
-            if error.exit_code() == ExitCode::Interrupted {
-                return Err(error);
-            }
-            let why = |node: &NodeName| (node.clone(), error.to_string());
+        Err(why) => {
+            let why = |node: &NodeName| (node.clone(), why.clone());
             Ok(Gathered { silent: world.deployment.nodes.keys().map(why).collect(), ..Gathered::default() })
         }
+    }
+}
+
+/// Runs a playbook that changes nothing. That nobody could be asked is an answer as well, and told in words.
+///
+/// # Errors
+/// When the user interrupts.
+pub async fn run_asking(
+    world: &World,
+    playbook: Playbook,
+) -> Result<Result<ansible::Outcome, String>, Error> {
+    let asked = async { Ok::<_, Error>(preflight::ansible(world).await?.playbook(playbook).await?) };
+    match asked.await {
+        Ok(outcome) => Ok(Ok(outcome)),
+        Err(error) if error.exit_code() == ExitCode::Interrupted => Err(error),
+        Err(error) => Ok(Err(error.to_string())),
     }
 }
 
