@@ -32,6 +32,10 @@ PLAIN = {
 }  # fmt: skip
 
 
+# How much of a program's words an error shows; what is wrong stands at the end.
+SHOWN = 2000
+
+
 class Refused(Exception):
     """What stops the work on this node; the message says what and why, and holds no content of a file."""
 
@@ -58,6 +62,14 @@ def run(*argv, stdin=None):
     given = {"input": stdin.encode()} if stdin is not None else {"stdin": subprocess.DEVNULL}
     done = subprocess.run(argv, env=env, capture_output=True, check=False, **given)
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def must(*argv):
+    """Runs a program that has to end well, and returns its output."""
+    rc, out, err = run(*argv)
+    if rc != 0:
+        raise Refused(f"`{' '.join(argv)}` ended with {rc}: {(err.strip() or out.strip())[-SHOWN:]}")
+    return out.strip()
 
 
 def sha256(path):

@@ -62,6 +62,7 @@ import urllib.parse
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.refarch_asking import EMBEDDED, LIMIT, Unasked, command, fetch, last_line, read_text, run
+from ansible.module_utils.refarch_gitlab_secrets import leaves
 from ansible.module_utils.refarch_objects import ask_bucket
 from ansible.module_utils.refarch_redis import CONNECT_LIMIT, Redis, parse_masters, parse_replication
 
@@ -78,13 +79,6 @@ MEMBER_STATUS = {0: "none", 1: "alive", 2: "leaving", 3: "left", 4: "failed"}
 # --- what the nodes must agree on
 
 
-def leaves(value, at=""):
-    """Every value that is not an object, by its dotted path."""
-    if not isinstance(value, dict):
-        return {at: value}
-    return {path: leaf for key, inner in value.items() for path, leaf in leaves(inner, f"{at}.{key}" if at else key).items()}
-
-
 def salted(salt, value):
     text = json.dumps(value, sort_keys=True).encode()
     return hmac.new(salt.encode(), text, hashlib.sha256).hexdigest()[:16]
@@ -98,7 +92,7 @@ def hash_secrets(text, salt):
         raise Unasked(f"{SECRETS} is not JSON") from None
     if not isinstance(value, dict):
         raise Unasked(f"{SECRETS} is not a JSON object")
-    return {"keys": {path: salted(salt, leaf) for path, leaf in leaves(value).items()}}
+    return {"keys": {".".join(path): salted(salt, leaf) for path, leaf in leaves(value).items()}}
 
 
 def fingerprint(line):

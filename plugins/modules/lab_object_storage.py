@@ -34,7 +34,7 @@ done:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.refarch_node import PLAIN, PLAIN_ETC, Refused, read_json, run, write_file
+from ansible.module_utils.refarch_node import PLAIN, PLAIN_ETC, Refused, must, read_json, run, write_file
 
 SERVER = PLAIN["object_storage"]
 ENVIRONMENT = f"{PLAIN_ETC}/object-storage.env"
@@ -52,12 +52,6 @@ Restart=always
 [Install]
 WantedBy=multi-user.target
 """
-
-
-def must(*argv):
-    rc, out, err = run(*argv)
-    if rc != 0:
-        raise Refused(f"`{' '.join(argv)}` ended with {rc}: {err.strip() or out.strip()}")
 
 
 def serve(folder):

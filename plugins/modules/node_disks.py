@@ -45,7 +45,7 @@ import shutil
 import uuid
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.refarch_node import Refused, is_plain, run, write_file
+from ansible.module_utils.refarch_node import Refused, is_plain, must, run, write_file
 
 MARKER = ".refarch.json"
 UNITS = "/etc/systemd/system"
@@ -66,14 +66,6 @@ SUPERVISOR_DROP_IN = """# Written by refarch: without its data disk GitLab must 
 [Unit]
 RequiresMountsFor={mount}
 """
-
-
-def must(*argv):
-    """Runs a program that has to end well, and returns its output."""
-    rc, out, err = run(*argv)
-    if rc != 0:
-        raise Refused(f"`{' '.join(argv)}` ended with {rc}: {err.strip() or out.strip()}")
-    return out.strip()
 
 
 def is_empty(path):

@@ -42,18 +42,9 @@ installed:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.refarch_node import ETC, Refused, read_package, remove_file, run, sha256, write_file
+from ansible.module_utils.refarch_node import ETC, Refused, must, read_package, remove_file, run, sha256, write_file
 
 APT = ("apt-get", "--quiet", "--assume-yes", "--no-install-recommends", "--allow-change-held-packages")
-SHOWN = 2000
-
-
-def must(*argv):
-    """Runs a program that has to end well, and returns its output."""
-    rc, out, err = run(*argv)
-    if rc != 0:
-        raise Refused(f"`{' '.join(argv)}` ended with {rc}: {(err.strip() or out.strip())[-SHOWN:]}")
-    return out
 
 
 def refuse_another(wanted):
@@ -70,7 +61,7 @@ def refuse_another(wanted):
 
 def finish_half_installed():
     """A run that was killed in the middle of dpkg's work leaves what it names here."""
-    if must("dpkg", "--audit").strip():
+    if must("dpkg", "--audit"):
         must("dpkg", "--configure", "--pending", "--force-confold")
         return True
     return False
