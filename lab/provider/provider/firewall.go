@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"refarch.invalid/refarch/lab/provider/host"
@@ -105,24 +106,24 @@ func (m firewallModel) rules(name string) []host.Rule {
 }
 
 func (f *firewallResource) Create(ctx context.Context, request resource.CreateRequest, response *resource.CreateResponse) {
+	f.set(ctx, request.Plan, &response.State, &response.Diagnostics)
+}
+
+// set makes the planned rules so, and keeps them as the state once they are.
+func (f *firewallResource) set(ctx context.Context, plan tfsdk.Plan, state *tfsdk.State, diagnostics *diag.Diagnostics) {
 	ctx, done := undisturbed(ctx)
 	defer done()
 	var model firewallModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &model)...)
-	f.set(ctx, &model, &response.Diagnostics)
-	if !response.Diagnostics.HasError() {
-		response.Diagnostics.Append(response.State.Set(ctx, model)...)
-	}
-}
-
-func (f *firewallResource) set(ctx context.Context, model *firewallModel, diagnostics *diag.Diagnostics) {
+	diagnostics.Append(plan.Get(ctx, &model)...)
 	if diagnostics.HasError() {
 		return
 	}
 	model.ID = types.StringValue(f.deployment.Name)
 	if err := f.deployment.SetFirewall(ctx, model.spec()); err != nil {
 		report(diagnostics, err)
+		return
 	}
+	diagnostics.Append(state.Set(ctx, model)...)
 }
 
 // Read forgets the hosts in which other rules stand, so that they are planned to get theirs.
@@ -146,14 +147,7 @@ func (f *firewallResource) Read(ctx context.Context, request resource.ReadReques
 }
 
 func (f *firewallResource) Update(ctx context.Context, request resource.UpdateRequest, response *resource.UpdateResponse) {
-	ctx, done := undisturbed(ctx)
-	defer done()
-	var model firewallModel
-	response.Diagnostics.Append(request.Plan.Get(ctx, &model)...)
-	f.set(ctx, &model, &response.Diagnostics)
-	if !response.Diagnostics.HasError() {
-		response.Diagnostics.Append(response.State.Set(ctx, model)...)
-	}
+	f.set(ctx, request.Plan, &response.State, &response.Diagnostics)
 }
 
 func (f *firewallResource) Delete(ctx context.Context, _ resource.DeleteRequest, response *resource.DeleteResponse) {
