@@ -161,12 +161,10 @@ fn postgresql(settings: &Settings) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Version;
+    use crate::site::roles::testing::node;
 
     fn consul(value: Value) -> Result<Consul, Error> {
-        let Value::Object(map) = value else { panic!("not a hash") };
-        let settings = Settings::new(map, Version::new(19, 3, 0));
-        let roles = Roles::from_settings(&settings).expect("roles");
+        let (settings, roles) = node(value);
         Consul::from_settings(&settings, &roles)
     }
 

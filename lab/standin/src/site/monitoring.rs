@@ -176,14 +176,7 @@ const fn job_name(service: Service) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Version;
-
-    fn node(value: Value) -> (Settings, Roles) {
-        let Value::Object(map) = value else { panic!("not a hash") };
-        let settings = Settings::new(map, Version::new(19, 3, 0));
-        let roles = Roles::from_settings(&settings).expect("roles");
-        (settings, roles)
-    }
+    use crate::site::roles::testing::node;
 
     fn exporters(value: Value) -> Vec<&'static str> {
         let (settings, roles) = node(value);

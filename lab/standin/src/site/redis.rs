@@ -171,14 +171,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::manifest::Version;
-
-    fn node(value: Value) -> (Settings, Roles) {
-        let Value::Object(map) = value else { panic!("not a hash") };
-        let settings = Settings::new(map, Version::new(19, 3, 0));
-        let roles = Roles::from_settings(&settings).expect("roles");
-        (settings, roles)
-    }
+    use crate::site::roles::testing::node;
 
     #[test]
     fn a_replica_has_to_know_its_primary() {

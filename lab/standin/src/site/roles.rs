@@ -180,6 +180,22 @@ pub fn enabled(settings: &Settings, roles: &Roles) -> BTreeSet<Service> {
 }
 
 #[cfg(test)]
+pub(super) mod testing {
+    use serde_json::Value;
+
+    use super::{Roles, Settings};
+    use crate::manifest::Version;
+
+    /// A node with these settings, and the roles that they name.
+    pub fn node(value: Value) -> (Settings, Roles) {
+        let Value::Object(map) = value else { panic!("not a hash") };
+        let settings = Settings::new(map, Version::new(19, 3, 0));
+        let roles = Roles::from_settings(&settings).expect("roles");
+        (settings, roles)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
