@@ -67,17 +67,14 @@ impl Standing<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::architecture::of_size;
-    use crate::deployment::{Deployment, resolve};
-    use crate::spec::{self, Size};
+    use crate::deployment::{Deployment, testing};
+    use crate::spec::Size;
 
     fn of(size: Size, url: &str) -> Deployment {
         let text = include_str!("../../examples/lab-1k.yml")
             .replace("architecture: 1k", &format!("architecture: {size}"))
             .replace("https://gitlab.demo.example", url);
-        let spec =
-            spec::parse(&text, "spec.yml").unwrap_or_else(|error| panic!("{:?}", error.problems())).spec;
-        resolve(&spec, of_size(size).expect("the file is part of the program"))
+        testing::of(&text)
     }
 
     fn lets(deployment: &Deployment, from: &str, to: &str, port: u16) -> bool {

@@ -9,7 +9,6 @@ mod objects;
 mod resolve;
 mod secrets;
 mod topology;
-mod waves;
 
 pub use node::{DataDisk, Machine, Node, NodeName};
 pub use objects::{OBJECT_KINDS, bucket, buckets};
@@ -19,7 +18,6 @@ pub use secrets::{
     needed_secrets, shared_secrets,
 };
 pub use topology::{Database, Git, Objects, Redis, RedisGroup, Sidekiq, Topology};
-pub use waves::{Waves, waves};
 
 use indexmap::IndexMap;
 
@@ -138,5 +136,7 @@ impl Deployment {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

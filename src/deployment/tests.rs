@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Database, Deployment, Git, NodeName, Objects, Redis, Sidekiq, Topology, Waves, needed_secrets, resolve,
-    shared_secrets, waves,
+    Database, Deployment, Git, NodeName, Objects, Redis, Sidekiq, Topology, needed_secrets, shared_secrets,
+    testing,
 };
-use crate::architecture::{Component, of_size};
-use crate::spec::{self, GitlabVersion, SettingValue, Size};
+use crate::architecture::Component;
+use crate::spec::{GitlabVersion, SettingValue, Size};
 
 fn demo() -> Deployment {
     of(Size::OneK, "")
@@ -15,9 +15,7 @@ fn demo() -> Deployment {
 fn of(size: Size, beyond: &str) -> Deployment {
     let text = include_str!("../../examples/lab-1k.yml")
         .replace("architecture: 1k", &format!("architecture: {size}"));
-    let spec =
-        spec::parse(&(text + beyond), "spec.yml").unwrap_or_else(|e| panic!("{:?}", e.problems())).spec;
-    resolve(&spec, of_size(size).expect("the file is part of the program"))
+    testing::of(&(text + beyond))
 }
 
 fn texts(names: &[NodeName]) -> Vec<&str> {
@@ -59,12 +57,15 @@ fn nobody_is_added_to_the_allowlist_but_by_the_spec() {
 
 #[test]
 fn the_table_of_needs_has_no_circle() {
-    let waves: Waves<Component> = waves(&[Component::AllInOne], Component::configure_needs);
-    for (index, wave) in waves.iter().enumerate() {
-        for component in wave {
-            let needs = component.configure_needs();
-            assert!(waves[index..].iter().flatten().all(|later| !needs.contains(later)), "{component}");
-        }
+    let mut rest = Component::ALL.to_vec();
+    while !rest.is_empty() {
+        let waiting: Vec<Component> = rest
+            .iter()
+            .copied()
+            .filter(|component| component.configure_needs().iter().any(|need| rest.contains(need)))
+            .collect();
+        assert!(waiting.len() < rest.len(), "each of these waits for another: {waiting:?}");
+        rest = waiting;
     }
 }
 

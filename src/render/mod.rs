@@ -90,4 +90,6 @@ pub fn render(inputs: Inputs<'_>) -> Result<Tree, Error> {
 #[cfg(test)]
 mod several;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

@@ -1,38 +1,20 @@
 //! Deployments of several nodes, rendered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Bound, Identity, Inputs, LocalFile, Tree, render};
-use crate::architecture::{Component, of_size};
-use crate::deployment::{Deployment, resolve};
+use super::testing::{text, tree};
+use super::{Bound, Tree};
+use crate::architecture::Component;
+use crate::deployment::Deployment;
+use crate::deployment::testing::of as deployment;
 use crate::spec;
 
 const TWO: &str = include_str!("../../examples/lab-2k.yml");
 const THREE: &str = include_str!("../../examples/lab-3k.yml");
 const TEN: &str = include_str!("../../examples/lab-10k.yml");
 const FIFTY: &str = include_str!("../../examples/lab-50k.yml");
-
-fn deployment(spec: &str) -> Deployment {
-    let spec = spec::parse(spec, "spec.yml").expect("an example").spec;
-    let architecture = of_size(spec.architecture).expect("a part of the program");
-    resolve(&spec, architecture)
-}
-
-fn tree(deployment: &Deployment, bound: Option<&Bound>) -> Tree {
-    let identity = Identity {
-        suffix: "abc123".into(),
-        ssh_public_key: "ssh-ed25519 AAAA refarch".into(),
-        work_directory: "/customers/acme/.refarch/demo".into(),
-        lab_image: "/cache/lab/images/0123456789ab".into(),
-    };
-    let local_file = LocalFile { path: "/cache/gitlab-ee.deb".into(), sha256: "00".repeat(32) };
-    let known_disks = BTreeMap::new();
-    let local_file = Some(&local_file);
-    render(Inputs { deployment, identity: &identity, bound, local_file, known_disks: &known_disks })
-        .expect("rendering has no errors but bugs")
-}
 
 /// Addresses by the order of the nodes.
 fn address(index: usize) -> String {
@@ -54,10 +36,6 @@ fn bound(deployment: &Deployment) -> Bound {
         "endpoints": { "external": { "address": address(0) } },
     }))
     .expect("outputs as the contract gives them")
-}
-
-fn text(tree: &Tree, path: &str) -> String {
-    String::from_utf8(tree.get(path).unwrap_or_else(|| panic!("{path} is rendered")).to_vec()).expect("UTF-8")
 }
 
 fn variables(tree: &Tree, component: Component, name: &str) -> Value {

@@ -1,16 +1,8 @@
-use std::collections::BTreeMap;
-
-use super::{Identity, Inputs, LocalFile, Tree, render};
-use crate::architecture::of_size;
-use crate::deployment::{Deployment, resolve};
-use crate::spec::{self, Size};
+use super::testing::text;
+use super::{Tree, testing};
+use crate::deployment;
 
 const EXAMPLE: &str = include_str!("../../examples/lab-1k.yml");
-
-fn deployment(spec: &str) -> Deployment {
-    let spec = spec::parse(spec, "lab-1k.yml").expect("a valid spec").spec;
-    resolve(&spec, of_size(Size::OneK).expect("a part of the program"))
-}
 
 fn bound() -> super::Bound {
     serde_json::from_value(serde_json::json!({
@@ -27,25 +19,7 @@ fn bound() -> super::Bound {
 }
 
 fn tree(spec: &str, bound: Option<&super::Bound>) -> Tree {
-    let identity = Identity {
-        suffix: "abc123".into(),
-        ssh_public_key: "ssh-ed25519 AAAA refarch".into(),
-        work_directory: "/customers/acme/.refarch/demo".into(),
-        lab_image: "/cache/lab/images/0123456789ab".into(),
-    };
-    let local_file = LocalFile { path: "/cache/gitlab-ee.deb".into(), sha256: "00".repeat(32) };
-    render(Inputs {
-        deployment: &deployment(spec),
-        identity: &identity,
-        bound,
-        local_file: Some(&local_file),
-        known_disks: &BTreeMap::new(),
-    })
-    .expect("rendering has no errors but bugs")
-}
-
-fn text(tree: &Tree, path: &str) -> String {
-    String::from_utf8(tree.get(path).unwrap_or_else(|| panic!("{path} is rendered")).to_vec()).expect("UTF-8")
+    testing::tree(&deployment::testing::of(spec), bound)
 }
 
 #[test]

@@ -17,6 +17,4 @@ pub use state::{
 pub use steps::{Standing, Step, StepKind, steps};
 
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;

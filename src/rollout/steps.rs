@@ -65,7 +65,9 @@ pub fn steps(deployment: &Deployment, converged: &[NodeName], standing: Standing
     let prepare =
         Step { kind: StepKind::Prepare, nodes: names(&rest), why: "that needs nothing from other nodes" };
     let mut steps = vec![prepare];
+    // A node that is the only one shares its keys with nobody.
     if !standing.keys_known
+        && deployment.nodes.len() > 1
         && let Some(first) = first(deployment, &rest)
     {
         rest.retain(|node| node.name != first.name);
@@ -137,8 +139,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::testing::{cluster, demo};
     use super::*;
+    use crate::deployment::testing::{cluster, demo};
 
     const BUILDING: Standing = Standing { keys_known: false, built: false };
 
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_cluster_is_built_in_the_order_of_its_needs() {
-        let found = texts(&cluster(), BUILDING);
+        let found = texts(&cluster("demo"), BUILDING);
         let wanted = [
             "prepare 28 nodes at once",
             "configure demo-consul-1 alone",
@@ -180,7 +182,7 @@ mod tests {
             keys_known in any::<bool>(),
             built in any::<bool>(),
         ) {
-            let deployment = cluster();
+            let deployment = cluster("demo");
             let converged: Vec<NodeName> =
                 deployment.nodes.keys().zip(&chosen).filter(|(_, chosen)| **chosen).map(|(name, _)| name.clone()).collect();
             let steps = steps(&deployment, &converged, Standing { keys_known, built });

@@ -2,12 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::testing::{cluster, demo};
 use super::{
-    Decision, NodeState, Question, Refusal, Wanted, added_by_node, decide, differences, lacks, role_keys,
-    tree_of_node,
+    Decision, NodeState, Question, Refusal, Rollout, Wanted, added_by_node, decide, differences, lacks,
+    role_keys, tree_of_node,
 };
 use crate::architecture::Component;
+use crate::deployment::testing::{cluster, demo};
 use crate::deployment::{Deployment, NodeName, SecretName};
 
 const UUID: &str = "d1fa0b4d-7a20-43b4-a01c-d8e7106ff8b4";
@@ -50,12 +50,19 @@ impl World {
         found.unwrap_or_else(|| panic!("no {name}")).1
     }
 
+    /// It was never verified as a whole.
+    fn is_building(&mut self) {
+        for disk in self.states.values_mut().flat_map(|state| &mut state.data_disks) {
+            disk.marker.as_mut().expect("a marker").built = false;
+        }
+    }
+
     fn state(&mut self) -> &mut NodeState {
         self.states.values_mut().next().expect("one node")
     }
 
-    fn decide(&self) -> Result<Decision, Vec<Refusal>> {
-        let question = Question {
+    fn rollout(&self) -> Result<Rollout, Vec<Refusal>> {
+        decide(Question {
             deployment: &self.deployment,
             suffix: "abc123",
             wanted: &self.wanted,
@@ -63,22 +70,17 @@ impl World {
             known_disks: &self.disks,
             accepted: &self.accepted,
             built: false,
-        };
-        decide(question).map(|rollout| rollout.decisions[0].1.clone())
+        })
+    }
+
+    /// What is decided of the only node.
+    fn decide(&self) -> Result<Decision, Vec<Refusal>> {
+        self.rollout().map(|rollout| rollout.decisions[0].1.clone())
     }
 
     /// The nodes that are converged.
     fn converged(&self) -> Result<Vec<String>, Vec<Refusal>> {
-        let question = Question {
-            deployment: &self.deployment,
-            suffix: "abc123",
-            wanted: &self.wanted,
-            states: &self.states,
-            known_disks: &self.disks,
-            accepted: &self.accepted,
-            built: false,
-        };
-        decide(question).map(|rollout| rollout.converged().iter().map(ToString::to_string).collect())
+        self.rollout().map(|rollout| rollout.converged().iter().map(ToString::to_string).collect())
     }
 }
 
@@ -223,7 +225,7 @@ fn giving_up_opens_no_other_gate_and_loses_nothing_that_is_there() {
 
 #[test]
 fn a_settled_cluster_is_left_alone_also_where_the_distribution_keeps_its_package_current() {
-    assert_eq!(World::of(cluster()).converged(), Ok(Vec::new()));
+    assert_eq!(World::of(cluster("demo")).converged(), Ok(Vec::new()));
 }
 
 #[test]
@@ -236,12 +238,8 @@ fn a_load_balancer_is_proven_by_what_it_was_made_from_and_by_what_was_made_of_it
         ("no stamp", |state| state.stamp = None),
     ];
     for (name, spoil) in spoils {
-        let mut world = World::of(cluster());
-        for state in world.states.values_mut() {
-            for disk in &mut state.data_disks {
-                disk.marker.as_mut().expect("a marker").built = false;
-            }
-        }
+        let mut world = World::of(cluster("demo"));
+        world.is_building();
         spoil(world.of_node("demo-internal-lb-1"));
         assert_eq!(world.converged(), Ok(vec!["demo-internal-lb-1".to_owned()]), "{name}");
     }
@@ -266,7 +264,7 @@ fn in_a_built_cluster_only_who_serves_nobody_is_touched() {
         }),
     ];
     for (name, spoil) in allowed {
-        let mut world = World::of(cluster());
+        let mut world = World::of(cluster("demo"));
         spoil(world.of_node("demo-rails-2"));
         assert_eq!(world.converged(), Ok(vec!["demo-rails-2".to_owned()]), "{name}");
     }
@@ -278,7 +276,7 @@ fn in_a_built_cluster_only_who_serves_nobody_is_touched() {
         }),
     ];
     for (name, spoil) in refused {
-        let mut world = World::of(cluster());
+        let mut world = World::of(cluster("demo"));
         spoil(world.of_node("demo-rails-2"));
         let refusals = world.converged().expect_err(name);
         assert!(matches!(refusals.as_slice(), [Refusal::Serving { .. }]), "{name}: {refusals:?}");
@@ -288,19 +286,15 @@ fn in_a_built_cluster_only_who_serves_nobody_is_touched() {
 
 #[test]
 fn a_cluster_that_is_still_building_goes_on() {
-    let mut world = World::of(cluster());
-    for state in world.states.values_mut() {
-        for disk in &mut state.data_disks {
-            disk.marker.as_mut().expect("a marker").built = false;
-        }
-    }
+    let mut world = World::of(cluster("demo"));
+    world.is_building();
     world.of_node("demo-rails-2").files.gitlab_rb = Some("old".into());
     assert_eq!(world.converged(), Ok(vec!["demo-rails-2".to_owned()]));
 }
 
 #[test]
 fn secrets_are_compared_by_role() {
-    let deployment = cluster();
+    let deployment = cluster("demo");
     let keys = |component: Component| {
         let node = deployment.nodes_of(component).next().expect("a node");
         role_keys(&deployment, node)

@@ -73,15 +73,12 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::{AUTHORITY, ensure_certificates, ensure_secrets};
-    use crate::architecture::of_size;
-    use crate::deployment::resolve;
-    use crate::spec::{self, Size};
+    use crate::deployment::testing;
     use crate::workdir::Secrets;
 
     #[test]
     fn what_is_decided_is_never_decided_again() {
-        let spec = spec::parse(include_str!("../../examples/lab-1k.yml"), "lab-1k.yml").expect("valid").spec;
-        let deployment = resolve(&spec, of_size(Size::OneK).expect("a part of the program"));
+        let deployment = testing::demo();
         let mut store = Secrets::new("abc123".into());
         ensure_secrets(&mut store, &deployment).expect("made");
         let (password, tree) = (store.named["root_password"].clone(), store.gitlab_secrets.clone());

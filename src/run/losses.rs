@@ -126,15 +126,8 @@ pub fn asked(losses: &[GivenUp]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::architecture::of_size;
-    use crate::deployment::resolve;
-    use crate::spec::{self, Size};
+    use crate::deployment::testing::demo as deployment;
     use crate::workdir::DataDisk;
-
-    fn deployment() -> Deployment {
-        let spec = spec::parse(include_str!("../../examples/lab-1k.yml"), "lab-1k.yml").expect("valid").spec;
-        resolve(&spec, of_size(Size::OneK).expect("a part of the program"))
-    }
 
     #[test]
     fn only_nodes_of_the_deployment_can_be_named() {

@@ -11,39 +11,24 @@ use crate::checks::catalogue::Level;
 use crate::checks::verify::tests::options;
 use crate::events::Status;
 
-const COUNTS: [(Component, usize); 13] = [
-    (Component::ExternalLb, 1),
-    (Component::InternalLb, 1),
-    (Component::Consul, 3),
-    (Component::Postgres, 3),
-    (Component::Pgbouncer, 3),
-    (Component::Redis, 3),
-    (Component::PraefectPostgres, 1),
-    (Component::Praefect, 3),
-    (Component::Gitaly, 3),
-    (Component::Sidekiq, 2),
-    (Component::Rails, 3),
-    (Component::Monitor, 1),
-    (Component::ObjectStorage, 1),
-];
-
 /// The cluster.
 pub fn healthy() -> Cluster {
-    let names = COUNTS.iter().flat_map(|(component, count)| {
-        (1..=*count)
-            .map(move |index| (format!("acme-{}-{index}", component.name().replace('_', "-")), *component))
-    });
+    let deployment = crate::deployment::testing::cluster("acme");
+    let nodes = deployment.nodes.values().enumerate();
     let mut members: Vec<Member> =
-        names.enumerate().map(|(at, (name, component))| bare(at, name, component)).collect();
+        nodes.map(|(at, node)| bare(at, node.name.to_string(), node.component)).collect();
     let before = members.clone();
     for member in &mut members {
         member.told = Ok(serde_json::from_value(sees(&before, member)).unwrap());
     }
-    let counted = COUNTS.iter().filter(|(component, _)| *component != Component::ObjectStorage);
+    let mut counts = BTreeMap::new();
+    for member in members.iter().filter(|member| member.component != Component::ObjectStorage) {
+        *counts.entry(member.component).or_default() += 1;
+    }
     Cluster {
         architecture: "3k".into(),
         highly_available: true,
-        counts: counted.copied().collect(),
+        counts,
         members,
         patroni: true,
         redis: vec![RedisGroup {

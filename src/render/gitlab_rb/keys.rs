@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Address, Piece, Settings, Value, settings};
-use crate::architecture::{Component, of_size};
-use crate::deployment::{Deployment, Node, NodeName, SecretName, resolve};
+use crate::architecture::Component;
+use crate::deployment::testing::of as deployment;
+use crate::deployment::{Deployment, Node, NodeName, SecretName};
 use crate::spec::{self, SettingTree, SettingValue, Standing};
 
 const EXAMPLES: [&str; 9] = [
@@ -32,12 +33,6 @@ const EXTERNAL: &str = "managed:
 ";
 const VERSIONS: [&str; 9] =
     ["18.5.2", "18.6.0", "18.9.1", "18.11.2", "19.0.2", "19.1.0", "19.2.1", "19.3.0", "19.5.0"];
-
-fn deployment(spec: &str) -> Deployment {
-    let spec = spec::parse(spec, "spec.yml").expect("an example").spec;
-    let architecture = of_size(spec.architecture).expect("a part of the program");
-    resolve(&spec, architecture)
-}
 
 /// Every size and every departure from one.
 fn deployments() -> Vec<Deployment> {

@@ -3,14 +3,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::{Address, Settings, Value, ruby, write};
-use crate::architecture::{Component, of_size};
-use crate::deployment::{Node, NodeName, SecretName, resolve};
-use crate::spec::{self, Size};
+use crate::architecture::Component;
+use crate::deployment::{Node, NodeName, SecretName, testing};
+use crate::spec;
 
 fn node() -> Node {
-    let spec = spec::parse(include_str!("../../../examples/lab-1k.yml"), "lab-1k.yml").expect("valid").spec;
-    let deployment = resolve(&spec, of_size(Size::OneK).expect("a part of the program"));
-    deployment.nodes[0].clone()
+    testing::demo().nodes[0].clone()
 }
 
 fn other() -> NodeName {

@@ -6,10 +6,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use secrecy::ExposeSecret as _;
 
 use super::{Flaw, Given, Sources};
-use crate::architecture::of_size;
-use crate::deployment::{Deployment, resolve};
+use crate::deployment::{Deployment, testing};
 use crate::process::Ambient;
-use crate::spec::{self, Place, SecretReference, SecretSource, Size};
+use crate::spec::{Place, SecretReference, SecretSource};
 
 const HOST: &str = "gitlab.demo.example";
 
@@ -45,8 +44,7 @@ fn sources<'a>(folder: &'a Utf8Path, ambient: &'a Ambient) -> Sources<'a> {
 
 fn deployment(tls: &str) -> Deployment {
     let example = include_str!("../../../examples/lab-1k.yml").replace("{private_ca: {}}", tls);
-    let spec = spec::parse(&example, "lab-1k.yml").expect("valid").spec;
-    resolve(&spec, of_size(Size::OneK).expect("a part of the program"))
+    testing::of(&example)
 }
 
 type Authority = CertifiedIssuer<'static, KeyPair>;

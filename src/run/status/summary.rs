@@ -253,16 +253,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::architecture::of_size;
-    use crate::deployment::resolve;
-    use crate::spec::{self, Size};
+    use crate::deployment::testing::demo as deployment;
 
     const NODE: &str = "demo-all-in-one-1";
-
-    fn deployment() -> Deployment {
-        let spec = spec::parse(include_str!("../../../examples/lab-1k.yml"), "lab-1k.yml").unwrap().spec;
-        resolve(&spec, of_size(Size::OneK).unwrap())
-    }
 
     fn found(hosts: &[(&str, bool)], disk: bool) -> Inspection {
         let host = |(name, running): &(&str, bool)| json!({"name": name, "running": running, "address": "198.18.4.10"});
