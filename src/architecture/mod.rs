@@ -3,10 +3,12 @@
 //! The files in `reference-architectures/` hold the figures with their source; this room only gives
 //! them types. It knows nothing of a particular customer.
 
+mod choose;
 mod component;
 mod ports;
 mod types;
 
+pub use choose::{Choice, Demand, choose};
 pub use component::Component;
 pub use ports::{Closed, Condition, Many, NamedPort, Party, Port, Ports, Protocol, Row};
 pub use types::{Architecture, ComponentSize, Disks, Error, Iops, MachineTypes, RequestRate, Source};

@@ -44,6 +44,7 @@ impl Session {
     ) -> Result<ExitCode, Failure> {
         let parsed = spec_file::read(spec)?;
         let began = Instant::now();
+        let choice = parsed.spec.choice.as_ref().map(ToString::to_string);
         let mut world = World::open(Request {
             spec_path: spec.to_owned(),
             spec: parsed.spec,
@@ -55,6 +56,9 @@ impl Session {
         .await?;
         for warning in &parsed.warnings {
             world.events.warn(warning.to_string(), Some(warning.advice().to_owned()));
+        }
+        if let Some(choice) = choice {
+            world.events.note(choice);
         }
         let result = work(&mut world).await.map_err(|failure| self.interrupted(failure));
         let exit = result.as_ref().map_or_else(|failure| failure.exit, |ending| ending.exit);

@@ -52,8 +52,9 @@ fn check(path: &Utf8Path, strict: bool) -> Result<Spec, Unusable> {
 /// One line that says what the spec describes.
 fn summary(path: &Utf8Path, spec: &Spec) -> String {
     let package = if spec.gitlab.package.is_standin() { "the lab's stand-in for GitLab" } else { "GitLab" };
+    let why = spec.choice.as_ref().map(|choice| format!("\n{path}: {choice}")).unwrap_or_default();
     format!(
-        "{path}: valid: `{}` is a {} with {package} {} at {} on {}",
+        "{path}: valid: `{}` is a {} with {package} {} at {} on {}{why}",
         spec.name,
         spec.architecture,
         spec.gitlab.version,

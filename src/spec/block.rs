@@ -34,7 +34,7 @@ pub(super) struct Block<'t> {
     at: Span,
     entries: Vec<(&'t str, &'t Node, &'t Node)>,
     known: Vec<&'static str>,
-    missing: Vec<(&'static str, String)>,
+    missing: Vec<(Vec<&'static str>, String)>,
 }
 
 impl<'t> Block<'t> {
@@ -117,9 +117,14 @@ impl<'t> Block<'t> {
     pub(super) fn required(&mut self, key: &'static str, example: &str) -> Option<Field<'t>> {
         let found = self.optional(key);
         if found.is_none() {
-            self.missing.push((key, example.to_owned()));
+            self.lacks(&[key], example);
         }
         found
+    }
+
+    /// Notes that none of these keys is there; `example` shows how they are written.
+    pub(super) fn lacks(&mut self, keys: &[&'static str], example: &str) {
+        self.missing.push((keys.to_vec(), example.to_owned()));
     }
 
     /// All keys with their values, for a block whose keys are not known beforehand.
@@ -160,7 +165,9 @@ impl<'t> Block<'t> {
                 .add(Problem::new(&rule::UNKNOWN_KEY, message).at(key.at.clone(), "unknown key").help(help));
         }
         // One mistake is one problem: a key that is only misspelt is not reported as missing as well.
-        for (key, example) in self.missing.iter().filter(|(key, _)| !misspelt.contains(key)) {
+        let meant = |keys: &[&str]| keys.iter().any(|key| misspelt.contains(key));
+        for (keys, example) in self.missing.iter().filter(|(keys, _)| !meant(keys)) {
+            let key = keys.join("`, `");
             let (owner, label) = if self.path.is_empty() {
                 ("the spec".to_owned(), "the spec begins here".to_owned())
             } else {

@@ -4,6 +4,7 @@
 use camino::Utf8PathBuf;
 
 use super::block::{Block, Field, Placed, refused};
+use super::demand;
 use super::managed::{self, ManagedDraft};
 use super::modifications::{self, ModificationsDraft};
 use super::nodes::{self, NodesDraft};
@@ -15,6 +16,7 @@ use super::settings::{self, SettingsDraft};
 use super::tls::{self, Tls};
 use super::types::{FORMAT, Gitlab, Lab, Package, Provider, Size, Spec};
 use super::values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
+use crate::architecture::Choice;
 
 /// Keys of inner blocks that are easily written one level too far out.
 pub(super) const NESTED: &[(&str, &str)] = &[
@@ -30,13 +32,19 @@ pub(super) const NESTED: &[(&str, &str)] = &[
     ("ca", "tls.files"),
     ("sharded_gitaly", "modifications"),
     ("sidekiq_on_rails", "modifications"),
+    ("api", "rps"),
+    ("web", "rps"),
+    ("pull", "rps"),
+    ("push", "rps"),
 ];
 
 /// A spec as far as it could be read.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) name: Option<Placed<DeploymentName>>,
+    /// The size, and where it, or the demand that chose it, stands.
     pub(super) architecture: Option<Placed<Size>>,
+    pub(super) choice: Option<Choice>,
     pub(super) version: Option<Placed<GitlabVersion>>,
     pub(super) url: Option<Placed<ExternalUrl>>,
     pub(super) package: Option<Placed<Package>>,
@@ -55,6 +63,7 @@ impl Draft {
         Some(Spec {
             name: self.name?.value,
             architecture: self.architecture?.value,
+            choice: self.choice,
             gitlab: Gitlab {
                 version: self.version?.value,
                 url: self.url?.value,
@@ -85,10 +94,7 @@ pub(super) fn read(tree: &Node, text: &str, findings: &mut Findings) -> Draft {
     if let Some(field) = block.required("name", example) {
         draft.name = field.value(example, findings);
     }
-    let example = "`architecture: 1k`";
-    if let Some(field) = block.required("architecture", example) {
-        draft.architecture = field.value(example, findings);
-    }
+    demand::read(&mut block, &mut draft, findings);
     let example = "`gitlab: {version: \"18.11.2\", url: https://gitlab.example.com, package: {…}}`";
     if let Some(field) = block.required("gitlab", example) {
         gitlab(&field, text, &mut draft, findings);

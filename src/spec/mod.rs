@@ -9,6 +9,7 @@
 mod across;
 mod block;
 mod counts;
+mod demand;
 mod draft;
 mod managed;
 mod managed_values;
@@ -29,6 +30,7 @@ mod types;
 mod values;
 mod versions;
 
+pub use demand::RequestsPerSecond;
 pub use managed::{
     ExternalObjectStorage, ExternalPostgres, ExternalRedis, Managed, ManagedObjectStorage, ManagedPostgres,
     ManagedRedis,

@@ -57,6 +57,8 @@ rules! {
     // The values.
     refuse NAME "name": "a name has 2 to 30 lower-case letters, digits and single dashes, and begins with a letter" => "choose a name like `acme-prod`";
     refuse ARCHITECTURE "architecture": "`architecture` names a reference architecture" => "set `architecture` to a size from `1k` to `50k`";
+    refuse DEMAND "demand": "there is at least one user, and at least one kind of request" => "write the numbers of the busiest time";
+    refuse DEMAND_TOO_LARGE "demand-too-large": "no more is asked for than the largest reference architecture is documented for: 50,000 users, or 1,000 API, 100 web, 100 Git pull and 20 Git push requests a second" => "have this installation designed by people: GitLab's Professional Services, or see https://docs.gitlab.com/install/sizing/; `architecture: 50k` builds the largest that is documented";
     refuse VERSION "version": "a GitLab version is x.y.z" => "write the full version in quotes";
     refuse VERSION_UNQUOTED "version-unquoted": "a GitLab version stands in quotes" => "put the version in quotes";
     refuse VERSION_UNSUPPORTED "version-unsupported": "the GitLab version is one that refarch can configure" => "choose a version from GitLab 18.5 to 19.3";

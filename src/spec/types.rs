@@ -17,6 +17,7 @@ use super::rule;
 use super::settings::Settings;
 use super::tls::Tls;
 use super::values::{Cidr, DeploymentName, ExternalUrl, GitlabVersion, PackageUrl, Sha256};
+use crate::architecture::Choice;
 
 /// The format of specs that this refarch reads: the number behind the key `refarch`.
 pub const FORMAT: u32 = 1;
@@ -27,8 +28,13 @@ pub const FORMAT: u32 = 1;
 pub struct Spec {
     /// The deployment's name. It starts the name of every node and of everything that is made for it.
     pub name: DeploymentName,
-    /// The reference architecture to build, by its name.
+    /// The reference architecture to build: the one that is named, or the one that was chosen. The schema gets the three keys
+    /// that say it by hand, for a spec has one of them.
+    #[schemars(skip)]
     pub architecture: Size,
+    /// How it was chosen, where it isn't named.
+    #[serde(skip)]
+    pub choice: Option<Choice>,
     /// What GitLab is installed, and under which address people reach it.
     pub gitlab: Gitlab,
     /// Where the nodes are made: exactly one provider.

@@ -101,7 +101,20 @@ fn clusters() -> Vec<Value> {
             }},
         },
     });
-    vec![cluster("3k", three), cluster("10k", ten), cluster("3k", changed)]
+    let sized = |key: &str, value: Value| {
+        let mut spec = cluster("3k", json!({}));
+        let Value::Object(keys) = &mut spec else { panic!("a block") };
+        keys.remove("architecture");
+        keys.insert(key.to_owned(), value);
+        spec
+    };
+    vec![
+        cluster("3k", three),
+        cluster("10k", ten),
+        cluster("3k", changed),
+        sized("users", json!(4200)),
+        sized("rps", json!({"api": 70, "web": 7.5, "pull": 7, "push": 2})),
+    ]
 }
 
 /// Whether a value has the shape that a schema asks for; patterns are for editors and left out.
@@ -111,7 +124,14 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
         return fits(root, target, value);
     }
     if let Some(choices) = schema["oneOf"].as_array() {
-        return choices.iter().filter(|choice| fits(root, choice, value)).count() == 1;
+        let one = choices.iter().filter(|choice| fits(root, choice, value)).count() == 1;
+        // A spec itself has its keys beside the choice.
+        if !one || schema["type"].is_null() {
+            return one;
+        }
+    }
+    if let (Some(keys), None) = (schema["required"].as_array(), schema["type"].as_str()) {
+        return keys.iter().all(|key| value.get(key.as_str().expect("a key")).is_some());
     }
     if let Some(choices) = schema["anyOf"].as_array() {
         return choices.iter().any(|choice| fits(root, choice, value));
@@ -204,6 +224,14 @@ fn schema_and_reader_take_and_refuse_the_same_shapes() {
             if let Some(Value::Object(object)) = with_key.pointer_mut(&place) {
                 object.insert("zzz".to_owned(), json!(1));
                 changed.push(with_key);
+            }
+            // The size, said once more in another way.
+            for (key, said) in [("users", json!(2000)), ("architecture", json!("3k"))] {
+                let mut twice = full.clone();
+                if let (true, Some(object)) = (place.is_empty(), twice.as_object_mut()) {
+                    object.entry(key).or_insert(said);
+                    changed.push(twice);
+                }
             }
             if let Some((owner, key)) = place.rsplit_once('/') {
                 let mut without = full.clone();

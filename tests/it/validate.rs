@@ -35,6 +35,20 @@ fn a_valid_spec_is_one_line_on_standard_output() {
 }
 
 #[test]
+fn a_size_that_was_chosen_is_told_with_its_reason() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spec = EXAMPLE.replace("architecture: 1k", "users: 4200");
+    std::fs::write(folder.path().join("demo.yml"), spec).expect("a spec");
+    let output = refarch(folder.path(), &["validate", "demo.yml"]);
+    assert_eq!(
+        text(&output.stdout),
+        "demo.yml: valid: `demo` is a 5k with the lab's stand-in for GitLab 18.11.2 at \
+         https://gitlab.demo.example on lab\n\
+         demo.yml: a 5k is the smallest that covers 4200 users: a 3k is documented for 3000\n"
+    );
+}
+
+#[test]
 fn every_spec_is_reported_on_and_nothing_is_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).expect("a spec");
