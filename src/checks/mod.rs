@@ -15,6 +15,7 @@ mod node;
 mod node_health;
 mod node_state;
 mod page;
+pub mod preflight;
 mod question;
 mod readiness;
 mod readiness_outside;

@@ -55,6 +55,20 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
 }
 
+impl Counts {
+    /// How these ended.
+    #[must_use]
+    pub fn of(findings: &[Finding]) -> Self {
+        let count = |status| findings.iter().filter(|finding| finding.status == status).count();
+        Self {
+            pass: count(Status::Pass),
+            warn: count(Status::Warn),
+            fail: count(Status::Fail),
+            skip: count(Status::Skip),
+        }
+    }
+}
+
 impl Verdict {
     /// What the findings come to. A skip never counts as a pass, of a check or of a level.
     #[must_use]
@@ -101,16 +115,7 @@ impl Verdict {
     /// How many checks ended how.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for finding in &self.findings {
-            match finding.status {
-                Status::Pass => counts.pass += 1,
-                Status::Warn => counts.warn += 1,
-                Status::Fail => counts.fail += 1,
-                Status::Skip => counts.skip += 1,
-            }
-        }
-        counts
+        Counts::of(&self.findings)
     }
 
     /// The checks that could not look.

@@ -4,6 +4,7 @@ mod by_url;
 mod destroy;
 mod failure;
 mod plan;
+mod preflight;
 mod render;
 mod reports;
 mod schema;
@@ -16,6 +17,7 @@ mod tools;
 mod up;
 mod validate;
 mod verify;
+mod waivers;
 
 pub use failure::Failure;
 pub use session::Session;
@@ -47,6 +49,7 @@ pub enum Output {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Preflight(preflight::Args),
     Up(up::Args),
     Plan(plan::Args),
     Verify(Box<verify::Args>),
@@ -67,6 +70,7 @@ impl Cli {
     pub async fn run(self, interrupts: Interrupts) -> Result<ExitCode, Failure> {
         let session = Session { output: self.output, interrupts, ambient: Ambient::of_this_process() };
         match self.command {
+            Command::Preflight(args) => args.run(&session).await,
             Command::Up(args) => args.run(&session).await,
             Command::Plan(args) => args.run(&session).await,
             Command::Verify(args) => args.run(&session).await,

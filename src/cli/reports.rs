@@ -7,7 +7,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::Failure;
-use crate::checks::{Outcome, Verdict};
+use crate::checks::{Outcome, Verdict, preflight};
 use crate::events::Sender;
 use crate::exit::ExitCode;
 use crate::report;
@@ -97,26 +97,49 @@ impl Reports {
     /// Writes the files, tells of those that can't be, and says how a run with this verdict ends. What was found
     /// matters more than where it could be written.
     pub fn finish(&self, verdict: &Verdict, events: &Sender) -> ExitCode {
-        let failed = self.write(verdict);
-        for error in &failed {
-            events.warn(error.to_string(), error.help().map(|help| help.to_string()));
-        }
+        let unwritten = tell(&self.write(verdict), events);
         match verdict.outcome() {
             Outcome::Fail | Outcome::Unproven => ExitCode::VerificationFailed,
-            Outcome::Pass => failed.first().map_or(ExitCode::Ok, Unwritable::exit_code),
+            Outcome::Pass => unwritten,
+        }
+    }
+
+    /// The same for a preflight: what is not ready is the environment.
+    pub fn finish_preflight(&self, found: &preflight::Report, events: &Sender) -> ExitCode {
+        let failed = self.write_both(|| report::preflight_json(found), || report::preflight_junit(found));
+        let unwritten = tell(&failed, events);
+        match found.outcome() {
+            preflight::Outcome::Fail => ExitCode::ToolMissing,
+            preflight::Outcome::Pass => unwritten,
         }
     }
 
     /// Writes the files, all that can be. They hold no secret, so they are as readable as any report.
     fn write(&self, verdict: &Verdict) -> Vec<Unwritable> {
-        let json = self.json.as_ref().map(|path| (path, Ok(report::verdict_json(verdict))));
-        let junit = self.junit.as_ref().map(|path| (path, report::verdict_junit(verdict)));
-        let write = |(path, text): (&Utf8PathBuf, Result<String, _>)| {
+        self.write_both(|| report::verdict_json(verdict), || report::verdict_junit(verdict))
+    }
+
+    fn write_both<E: std::fmt::Display>(
+        &self,
+        json: impl FnOnce() -> String,
+        junit: impl FnOnce() -> Result<String, E>,
+    ) -> Vec<Unwritable> {
+        let json = self.json.as_ref().map(|path| (path, Ok(json())));
+        let junit = self.junit.as_ref().map(|path| (path, junit()));
+        let write = |(path, text): (&Utf8PathBuf, Result<String, E>)| {
             let text = text.map_err(|error| Unwritable::system(path, &error))?;
             atomically(&place(path)?, text, PUBLIC).map_err(|error| Unwritable::system(path, &error))
         };
         json.into_iter().chain(junit).filter_map(|report| write(report).err()).collect()
     }
+}
+
+/// Tells of what could not be written, and says how a run ends in which all else is well.
+fn tell(failed: &[Unwritable], events: &Sender) -> ExitCode {
+    for error in failed {
+        events.warn(error.to_string(), error.help().map(|help| help.to_string()));
+    }
+    failed.first().map_or(ExitCode::Ok, Unwritable::exit_code)
 }
 
 /// The file that a path leads to, once its folder was seen to take files.

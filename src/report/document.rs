@@ -98,7 +98,7 @@ struct LevelObject {
 /// How many checks ended how.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Counts")]
-struct CountsObject {
+pub(super) struct CountsObject {
     pass: usize,
     warn: usize,
     fail: usize,
@@ -107,7 +107,7 @@ struct CountsObject {
 
 /// A check that could not look.
 #[derive(Debug, Serialize, JsonSchema)]
-struct NotTested<'a> {
+pub(super) struct NotTested<'a> {
     /// The check's stable name.
     check: &'a str,
     /// The node it would have spoken of.
@@ -120,7 +120,7 @@ struct NotTested<'a> {
 /// The answer of one check, with the evidence.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Finding")]
-struct FindingObject<'a> {
+pub(super) struct FindingObject<'a> {
     /// The check's stable name.
     check: &'a str,
     /// The node it speaks of; absent for the deployment as a whole.
@@ -250,7 +250,7 @@ impl From<Level> for LevelWord {
 }
 
 impl CountsObject {
-    fn of(findings: &[&Finding]) -> Self {
+    pub(super) fn of(findings: &[&Finding]) -> Self {
         let count = |status| findings.iter().filter(|finding| finding.status == status).count();
         Self {
             pass: count(Status::Pass),
@@ -272,7 +272,7 @@ fn levels(verdict: &Verdict) -> Vec<LevelObject> {
     by_level(verdict).into_iter().map(of).collect()
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -61,7 +61,7 @@ fn properties(verdict: &Verdict) -> Vec<Property> {
     properties
 }
 
-fn case(group: &str, finding: &Finding) -> TestCase {
+pub(super) fn case(group: &str, finding: &Finding) -> TestCase {
     let mut status = match finding.status {
         Status::Pass | Status::Warn => TestCaseStatus::success(),
         Status::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
@@ -108,7 +108,7 @@ fn evidence(finding: &Finding) -> String {
 
 /// The text without the two noncharacters that XML can't hold; control characters are removed by the writer.
 /// Source: XML 1.0, section 2.2, `Char`.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 

@@ -7,6 +7,7 @@ mod document;
 mod json_lines;
 mod junit;
 mod plain;
+mod preflight;
 mod status;
 mod status_text;
 mod style;
@@ -19,6 +20,7 @@ pub use document::{verdict_json, verdict_schema};
 pub use json_lines::JsonLines;
 pub use junit::verdict_junit;
 pub use plain::Plain;
+pub use preflight::{preflight_json, preflight_junit, preflight_schema, preflight_text};
 pub use status::{
     AtWork, Changes, ChangesWord, Configure, DiskStatus, Existing, ExistingWord, HostStatus, LastVerdict,
     NetworkStatus, NodeStatus, STATUS_VERSION, ServiceStatus, SpecStatus, Status, VerdictCounts,

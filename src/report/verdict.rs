@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::style::{Style, Tone};
 use super::text::{counted, spoken, wrapped};
-use crate::checks::{Check, Level, Outcome, Verdict};
+use crate::checks::{Check, Counts, Level, Outcome, Verdict};
 use crate::events::{Finding, Status};
 
 /// The name by which the stand-in is called wherever a user can meet it.
@@ -32,7 +32,7 @@ pub fn verdict_text(verdict: &Verdict, style: Style) -> String {
     [
         headline(verdict, style),
         not_tested(verdict, style),
-        to_do(verdict, style),
+        details(&verdict.to_do(), style),
         passed(verdict, style),
         timings(verdict, style),
     ]
@@ -66,15 +66,7 @@ fn headline(verdict: &Verdict, style: Style) -> String {
         let _ = write!(text, " ({STANDIN})");
     }
     text.push('\n');
-    let counts = verdict.counts();
-    let ended = [
-        (counts.pass, "passed"),
-        (counts.warn, "warned"),
-        (counts.fail, "failed"),
-        (counts.skip, "could not look"),
-    ];
-    let ended = ended.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
-    let ended = ended.collect::<Vec<_>>().join(", ");
+    let ended = ended(verdict.counts());
     let total = counted(verdict.findings.len(), "check");
     let of = verdict.deployment.as_ref().map(|deployment| format!(" of `{deployment}`")).unwrap_or_default();
     let counts = format!("{means}; of {total}{of} at level {}: {ended}", verdict.level);
@@ -89,16 +81,22 @@ fn headline(verdict: &Verdict, style: Style) -> String {
     text
 }
 
+/// How many checks ended how, in words.
+pub(super) fn ended(counts: Counts) -> String {
+    let ended = [
+        (counts.pass, "passed"),
+        (counts.warn, "warned"),
+        (counts.fail, "failed"),
+        (counts.skip, "could not look"),
+    ];
+    let ended = ended.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    ended.collect::<Vec<_>>().join(", ")
+}
+
 fn not_tested(verdict: &Verdict, style: Style) -> String {
     let mut text = format!("\n{}\n", style.paint(Tone::Strong, "Not tested"));
     let skipped: Vec<_> = verdict.not_tested().collect();
-    for finding in &skipped {
-        let _ = writeln!(text, "  {}", name(finding));
-        text.push_str(&wrapped("        reason  ", &finding.saw));
-        if let Some(remedy) = &finding.remedy {
-            text.push_str(&wrapped("        remedy  ", remedy));
-        }
-    }
+    text.push_str(&reasons(&skipped));
     if verdict.deployment.is_none() && verdict.only.is_none() && verdict.level >= Level::Health {
         let _ = writeln!(text, "  the nodes");
         text.push_str(&wrapped("        reason  ", "no node is known of a GitLab that is asked by its URL"));
@@ -109,8 +107,21 @@ fn not_tested(verdict: &Verdict, style: Style) -> String {
     text
 }
 
-fn to_do(verdict: &Verdict, style: Style) -> String {
-    let findings = verdict.to_do();
+/// Why these could not look, and what to do about it.
+pub(super) fn reasons(skipped: &[&Finding]) -> String {
+    let mut text = String::new();
+    for finding in skipped {
+        let _ = writeln!(text, "  {}", name(finding));
+        text.push_str(&wrapped("        reason  ", &finding.saw));
+        if let Some(remedy) = &finding.remedy {
+            text.push_str(&wrapped("        remedy  ", remedy));
+        }
+    }
+    text
+}
+
+/// All that these say, under a heading of their own.
+pub(super) fn details(findings: &[&Finding], style: Style) -> String {
     if findings.is_empty() {
         return String::new();
     }

@@ -37,5 +37,6 @@ pub use given::Flaw;
 pub use infrastructure::Planned;
 pub use losses::GivenUp;
 pub use phases::{Done, PlanOutcome, Until, UpOptions, VerifyOptions, plan, render_to, revoke, up, verify};
+pub use preflight::preflight;
 pub use status::{StatusRequest, status};
 pub use world::{Request, World};

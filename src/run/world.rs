@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::ExposeSecret as _;
 
-use super::given::{Given, Sources};
+use super::given::{Given, Inspected, Sources};
 use super::{
     Error, GivenUp,
     bind::{delivered_secrets, sha256_of_file},
@@ -20,7 +20,7 @@ use crate::deployment::{Deployment, NodeName, SecretName, resolve};
 use crate::events::{self, Kind, Reader, Sender, Writer};
 use crate::process::{Ambient, Interrupts, Parts, Redactor, Runner};
 use crate::render::{self, Bound, Identity, Inputs, LocalFile, Tree};
-use crate::spec::{Package, Spec, Tls, TlsFiles};
+use crate::spec::{Package, SecretReference, Spec, Tls, TlsFiles};
 use crate::terraform;
 use crate::workdir::{self, Certificate, Claim, Lock, Run, Secrets, Workdir};
 
@@ -196,6 +196,23 @@ impl World {
         }
         self.given = Some(given);
         Ok(())
+    }
+
+    /// Looks at what the user gives beside the spec, and keeps none of it: first the certificate, then the secrets.
+    pub(super) fn look_at_given(&self) -> (Inspected, Inspected) {
+        let sources = Sources { ambient: self.runner.ambient(), folder: &self.spec_folder };
+        let look = |deployment: &Deployment, references: &[SecretReference]| {
+            let given = Given::take(deployment, references, sources, jiff::Timestamp::now())?;
+            self.redactor.learn(&given.secret_values());
+            Ok(given.warnings)
+        };
+        let bare = Deployment { tls: Tls::default(), ..self.deployment.clone() };
+        (look(&self.deployment, &[]), look(&bare, &bare.given_secrets()))
+    }
+
+    /// Where a path of the spec leads: a relative one starts at the spec's folder.
+    pub(super) fn beside_spec(&self, path: &Utf8Path) -> Utf8PathBuf {
+        self.spec_folder.join(path)
     }
 
     /// Decides every secret that is not decided yet, and keeps them before anybody gets one.

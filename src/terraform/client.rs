@@ -26,7 +26,7 @@ const PLAN: &str = "refarch.tfplan";
 /// Terraform's record of which provider it installed.
 pub(super) const LOCK_FILE: &str = ".terraform.lock.hcl";
 /// What Terraform made, where nothing says otherwise.
-pub(super) const STATE: &str = "terraform.tfstate";
+pub(crate) const STATE: &str = "terraform.tfstate";
 const STALE: &str = "Saved plan is stale";
 /// How Terraform's last words begin when it could write the state nowhere.
 const NOT_SAVED: [&str; 2] = ["Failed to save state", "Failed to persist state to backend"];

@@ -10,6 +10,7 @@ mod plan;
 mod tool;
 mod ui;
 
+pub(crate) use client::STATE;
 pub use client::{Client, Options, PlanFile, PlanMode, Planned};
 pub use diagnostic::Diagnostic;
 pub use error::Error;

@@ -18,6 +18,9 @@ use crate::process::Ambient;
 use crate::spec::{Place, SecretReference, SecretSource, Tls, TlsFiles, TlsKey};
 use crate::workdir::Certificate;
 
+/// What a look at things given says of them: warnings, or all that is wrong.
+pub type Inspected = Result<Vec<Warning>, Vec<Flaw>>;
+
 /// Where things given are found.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {

@@ -1,4 +1,13 @@
 //! The preflight phase: can this run work at all? Asked before anything is made.
+//!
+//! `up` stops at the first thing that it can't go on without; `refarch preflight` asks everything and tells all of it.
+
+mod here;
+mod whole;
+
+pub use whole::preflight;
+
+use camino::Utf8Path;
 
 use super::{Error, lab::Inspection, world::World};
 use crate::ansible;
@@ -9,6 +18,9 @@ use crate::terraform;
 /// How much room a run needs for state, files and logs, with much to spare.
 const NEEDED_MIB: u64 = 64;
 const MEBIBYTE: u64 = 1024 * 1024;
+
+/// What hosts are reached by.
+const SSH_PROGRAMS: [&str; 3] = ["ssh", "ssh-keygen", "ssh-keyscan"];
 
 /// The programs that a run drives.
 #[derive(Clone, Debug)]
@@ -28,7 +40,7 @@ pub async fn check(world: &World) -> Result<Tools, Error> {
     room(world)?;
     world.lab.check()?;
     let tools = Tools { terraform: terraform(world).await?, ansible: ansible(world).await? };
-    for program in ["ssh", "ssh-keygen", "ssh-keyscan"] {
+    for program in SSH_PROGRAMS {
         world
             .runner
             .ambient()
@@ -49,12 +61,18 @@ pub async fn check(world: &World) -> Result<Tools, Error> {
 /// makes something that it has to write down.
 pub fn room(world: &World) -> Result<(), Error> {
     let path = world.workdir.root();
-    let Ok(found) = nix::sys::statvfs::statvfs(path.as_std_path()) else { return Ok(()) };
-    let free = found.blocks_available().saturating_mul(found.fragment_size()) / MEBIBYTE;
-    if free < NEEDED_MIB {
-        return Err(Error::NoRoom { path: path.to_owned(), free, needed: NEEDED_MIB });
+    match free_mib(path) {
+        Some(free) if free < NEEDED_MIB => {
+            Err(Error::NoRoom { path: path.to_owned(), free, needed: NEEDED_MIB })
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// What is free on the disk of a folder, in MiB; nothing where the system doesn't tell.
+fn free_mib(path: &Utf8Path) -> Option<u64> {
+    let found = nix::sys::statvfs::statvfs(path.as_std_path()).ok()?;
+    Some(found.blocks_available().saturating_mul(found.fragment_size()) / MEBIBYTE)
 }
 
 /// Terraform for the rendered root module.

@@ -1,0 +1,13 @@
+//! The questions that preflight asks before anything is made or changed.
+//!
+//! They are of the same kind as those of `verify`: what was asked, seen and wanted, why it matters and what to do. What
+//! they judge was gathered before, in one pass; nothing here changes the world.
+
+mod ask;
+mod catalogue;
+pub mod here;
+mod report;
+
+pub use ask::{Answer, Asked};
+pub use catalogue::{Check, Side, UnknownCheck};
+pub use report::{Outcome, Report, Waiver};
