@@ -15,6 +15,9 @@ description:
   - On the deploy node, the migrations run as GitLab's docs have it ("GitLab Rails post-configuration"), past PgBouncer where
     there is one. The way past it is a file that gitlab.rb reads if it is there, so that gitlab.rb never changes.
   - On Praefect's database, the role and the database of Praefect are made.
+  - On a member of Patroni that leads and has no replica yet, what is in memory is written to disk at once. A replica's clone
+    begins with a checkpoint, which PostgreSQL spreads over most of C(checkpoint_timeout) while there is much to write
+    (PostgreSQL's docs, C(pg_basebackup --checkpoint)); gitlab.rb knows no key for a fast one.
   - Every step asks what is, so that all of it may be run again, wherever it was ended.
   - The action plugin of the same name fetches gitlab-secrets.json afterwards, since the package adds keys to it.
 author: refarch
@@ -40,6 +43,10 @@ options:
     default: false
   praefect_database:
     description: Whether the node is Praefect's database.
+    type: bool
+    default: false
+  patroni:
+    description: Whether the node is a member of Patroni.
     type: bool
     default: false
   migrate:
@@ -96,6 +103,12 @@ MIGRATE_FILE = f"{ETC}/refarch-migrate.rb"
 # What the first reconfigure of a Rails node writes.
 DATABASE_YML = "/var/opt/gitlab/gitlab-rails/etc/database.yml"
 PGPASS_USER = "gitlab-consul"
+# A checkpoint of a database that serves would disturb it: only a leader that has no replica yet makes one.
+CHECKPOINT_ALONE = """SELECT NOT pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming') AS alone \\gset
+\\if :alone
+CHECKPOINT;
+\\endif
+"""
 FATAL = re.compile(r"FATAL|Error executing action|There was an error running")
 
 
@@ -154,6 +167,9 @@ class Work:
             self.reconfigure()
         if self.wanted["praefect_database"]:
             self.make_praefect_database()
+        if self.wanted["patroni"]:
+            # It only makes others faster, so that nothing is wrong where it can't be done.
+            self.step("gitlab-psql", "-d", "postgres", "-X", "-q", "-t", "-A", stdin=CHECKPOINT_ALONE, may_fail=True)
         # nginx reads its certificate only when told to, and reconfigure tells it only of its own files. Whether it
         # serves is the health check's question.
         if self.wanted["tls"] and os.path.isdir(f"{SERVICES}/nginx"):
@@ -338,6 +354,7 @@ def main():
             "tls": {"type": "bool", "default": False},
             "pgpass": {"type": "bool", "default": False},
             "praefect_database": {"type": "bool", "default": False},
+            "patroni": {"type": "bool", "default": False},
             "migrate": {"type": "bool", "default": False},
             "primary": {"type": "str"},
             "timeout_s": {"type": "int", "default": 3600},

@@ -91,7 +91,12 @@ class Steps(OnAHost):
         self.assertEqual(calls, ["reconfigure", "psql -d template1 -X -q -v ON_ERROR_STOP=1"])
         self.assertIn(f"PASSWORD 'md5{SECRETS[1]}'", self.host.ssh("cat /var/log/gitlab/fixture-sql").stdout)
 
-    def test_7_a_port_that_nothing_listens_on_is_not_healthy(self):
+    def test_7_a_member_of_patroni_is_asked_for_a_checkpoint(self):
+        calls = self.becomes("postgres")
+        self.assertEqual(calls, ["reconfigure", "psql -d postgres -X -q -t -A"])
+        self.assertIn("CHECKPOINT;", self.host.ssh("cat /var/log/gitlab/fixture-sql").stdout)
+
+    def test_8_a_port_that_nothing_listens_on_is_not_healthy(self):
         health = {"kind": "ports", "ports": [443, 4242]}
         given = {**self.vars, "gitlab_node_component": "gitaly", "gitlab_node_health": health, "gitlab_node_health_timeout_s": 2}
         outcome = self.deployment.play(given=given)

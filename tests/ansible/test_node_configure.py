@@ -77,7 +77,8 @@ class Steps(unittest.TestCase):
     """The order of the steps, with programs that are only noted."""
 
     def steps(self, fails=(), migrated=False, configured=False, left_over=False, known=False, **component):
-        asked = {"tls": False, "pgpass": False, "praefect_database": False, "migrate": False, "primary": None, **component}
+        asked = {"tls": False, "pgpass": False, "praefect_database": False, "patroni": False, "migrate": False, "primary": None}
+        asked |= component
         work, noted = node_reconfigure.Work(asked, io.BytesIO()), []
 
         def step(*argv, stdin=None, environment=None, may_fail=False):
@@ -122,6 +123,10 @@ class Steps(unittest.TestCase):
 
     def test_praefects_database_comes_after_postgresql(self):
         self.assertEqual(self.steps(praefect_database=True), ["reconfigure", "gitlab-psql -d"])
+
+    def test_a_leader_without_replicas_shortens_their_clones_and_may_fail_to(self):
+        self.assertEqual(self.steps(patroni=True), ["reconfigure", "gitlab-psql -d"])
+        self.assertEqual(self.steps(patroni=True, fails=("gitlab-psql -d",)), ["reconfigure", "gitlab-psql -d"])
 
     def test_a_failed_step_ends_the_sequence(self):
         with self.assertRaises(node_reconfigure.StepFailed):

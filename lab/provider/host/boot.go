@@ -59,7 +59,7 @@ func (d *Deployment) makeRoom(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	return d.lab.raiseInotify()
+	return d.lab.raiseLimits()
 }
 
 // makeRoot lays an empty layer over the image and writes into it what makes this host itself.

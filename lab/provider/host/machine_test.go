@@ -9,18 +9,23 @@ import (
 	"testing"
 )
 
-// limitOf replaces the machine's limit of inotify instances by a file.
-func limitOf(t *testing.T, value string) func() string {
+// limitsOf replaces the machine's limits by files that hold what most kernels begin with.
+func limitsOf(t *testing.T) func(path string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "limit")
-	if err := os.WriteFile(path, []byte(value), 0o600); err != nil {
-		t.Fatal(err)
+	machines := limitsFolder
+	limitsFolder = t.TempDir()
+	t.Cleanup(func() { limitsFolder = machines })
+	for number, value := range []string{"128\n", "1024\n", "512\n"} {
+		path := filepath.Join(limitsFolder, limits[number].path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	machines := inotifyLimit
-	inotifyLimit = path
-	t.Cleanup(func() { inotifyLimit = machines })
-	return func() string {
-		content, err := os.ReadFile(path)
+	return func(path string) string {
+		content, err := os.ReadFile(filepath.Join(limitsFolder, path))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,43 +48,61 @@ func labWithHosts(t *testing.T, hosts int) *Lab {
 	return lab
 }
 
-func TestManyHostsRaiseTheLimitAndTheLastSetsItBack(t *testing.T) {
-	limit := limitOf(t, "128\n")
-	lab := labWithHosts(t, 20)
+func wantLimits(t *testing.T, shown func(string) string, want ...string) {
+	t.Helper()
+	for number, one := range limits {
+		if got := shown(one.path); got != want[number] {
+			t.Errorf("%s is %s, not %s", one.path, got, want[number])
+		}
+	}
+}
+
+func TestManyHostsRaiseTheLimitsAndTheLastSetsThemBack(t *testing.T) {
+	shown := limitsOf(t)
+	lab := labWithHosts(t, 33)
 	for range 2 {
-		if err := lab.raiseInotify(); err != nil {
+		if err := lab.raiseLimits(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := limit(); got != "2048" {
-		t.Fatalf("20 hosts leave the limit at %s", got)
-	}
+	wantLimits(t, shown, "2048", "16384", "16384")
 	if err := lab.restoreMachine(); err != nil {
 		t.Fatal(err)
 	}
-	if got := limit(); got != "128" {
-		t.Errorf("the limit stays at %s", got)
-	}
+	wantLimits(t, shown, "128", "1024", "512")
 	if exists(lab.machinePath()) {
 		t.Error("the note stays")
 	}
 }
 
 func TestALimitThatSomeoneElseChangedStays(t *testing.T) {
-	limit := limitOf(t, "128")
+	shown := limitsOf(t)
 	lab := labWithHosts(t, 20)
-	if err := lab.raiseInotify(); err != nil {
+	if err := lab.raiseLimits(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(inotifyLimit, []byte("4096"), 0o600); err != nil {
+	if err := writeLimit(inotifyInstances, 4096); err != nil {
 		t.Fatal(err)
 	}
 	if err := lab.restoreMachine(); err != nil {
 		t.Fatal(err)
 	}
-	if got := limit(); got != "4096" {
-		t.Errorf("someone's 4096 became %s", got)
+	wantLimits(t, shown, "4096", "1024", "512")
+}
+
+func TestALimitThatAnOlderLabRaisedIsSetBack(t *testing.T) {
+	shown := limitsOf(t)
+	lab := labWithHosts(t, 20)
+	if err := writeLimit(inotifyInstances, 2048); err != nil {
+		t.Fatal(err)
 	}
+	if err := os.WriteFile(lab.machinePath(), []byte(`{"version": 1, "before": 128, "raised": 2048, "absent": []}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.restoreMachine(); err != nil {
+		t.Fatal(err)
+	}
+	wantLimits(t, shown, "128", "1024", "512")
 }
 
 func TestOnlyTheFoldersOfOthersThatAreEmptyGo(t *testing.T) {

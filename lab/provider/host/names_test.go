@@ -118,10 +118,17 @@ func TestNamesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestInotifyIsRaisedOnlyWhenHostsNeedIt(t *testing.T) {
-	for _, one := range []struct{ hosts, limit, want int }{{1, 128, 0}, {18, 128, 0}, {19, 128, 2048}, {19, 8192, 0}, {400, 128, 2800}} {
-		if got := instancesWanted(one.hosts, one.limit); got != one.want {
-			t.Errorf("%d hosts at a limit of %d want %d, not %d", one.hosts, one.limit, got, one.want)
+func TestLimitsAreRaisedOnlyWhenHostsNeedIt(t *testing.T) {
+	instances, neighbours := limits[0], limits[1]
+	for _, one := range []struct {
+		limit              limit
+		hosts, found, want int
+	}{
+		{instances, 1, 128, 0}, {instances, 18, 128, 0}, {instances, 19, 128, 2048}, {instances, 19, 8192, 0},
+		{instances, 400, 128, 2800}, {neighbours, 22, 1024, 0}, {neighbours, 33, 1024, 16384}, {neighbours, 100, 1024, 20000},
+	} {
+		if got := one.limit.raiseTo(one.hosts, one.found); got != one.want {
+			t.Errorf("%s: %d hosts at %d want %d, not %d", one.limit.path, one.hosts, one.found, one.want, got)
 		}
 	}
 }
