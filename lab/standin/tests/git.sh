@@ -185,13 +185,11 @@ refused_with() {
   ! "$@" >"$scratch/refused" 2>&1 && grep -qF -- "$text" "$scratch/refused"
 }
 
-# the_git [faults]: with what happens when something is missing.
 the_git() {
-  # Each version's run begins with the API's own token again.
   local TOKEN=$GIT_TOKEN AS=$GIT_TOKEN
   git_project
   over_http
   over_ssh
   large_files
-  [ $# = 0 ] || git_without_what_it_needs
+  git_without_what_it_needs
 }
