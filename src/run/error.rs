@@ -186,7 +186,7 @@ pub enum Error {
     #[diagnostic(
         code(refarch::run::no_primary),
         help(
-            "nothing was changed: were it started as the primary, the others would throw their data away for its emptiness. Wait until the Sentinels have chosen a primary, which takes a majority of them, and run the same command again. Where too few of them live, make the node with the newest data the primary by `gitlab-redis-cli replicaof no one` on it first"
+            "nothing was changed: were it started as the primary, the others would throw their data away for its emptiness. Wait until the Sentinels have chosen a primary, which takes a majority of them, and run the same command again. Where too few of them live, have the Sentinel of a node with data make it the primary all the same: `gitlab-redis-cli -p 26379 sentinel failover GROUP` on it, with the `redis['master_name']` of its gitlab.rb"
         )
     )]
     NoPrimary {
