@@ -408,8 +408,15 @@ mod tests {
         };
         reader.offer(&event, "r1");
         assert!(reader.close(Instant::now()), "it has not read all");
-        let mut desk =
-            Desk { run: "r1".into(), file, redactor: Redactor::default(), readers: vec![], file_error: None };
+        let mut desk = Desk {
+            run: "r1".into(),
+            file,
+            redactor: Redactor::default(),
+            readers: vec![],
+            file_error: None,
+            #[cfg(feature = "lab-tests")]
+            killed_after: None,
+        };
         assert_eq!(desk.work(&inbox).stuck_readers, 0);
         drop(release);
     }

@@ -58,7 +58,9 @@ pub async fn held(
             }
         });
         if began.elapsed() >= PATIENCE {
-            whys.into_iter().for_each(|why| world.events.note(why));
+            for why in whys {
+                world.events.note(why);
+            }
             break;
         }
         if !open.is_empty() {

@@ -70,7 +70,7 @@ fn a_host_dies_while_it_is_configured(cluster: &Deployment) {
     let mut up = cluster.start(&["up", "--yes"]);
     step(&mut up, "postgres-3");
     working(&mut up, "t-luck-postgres-3");
-    signal(cluster.process_of("postgres-3"), Signal::SIGKILL);
+    cluster.kill_host("postgres-3");
     up.end().assert(6, &["configure failed", "t-luck-postgres-3", "No later step was begun"]);
     let steps = steps(&up);
     let last = steps.last().expect("steps");
@@ -349,12 +349,15 @@ impl Deployment {
         machine::remove_disk(self.name, &format!("{}-{node}", self.name));
     }
 
-    /// The process of systemd-nspawn that is one of several nodes.
-    fn process_of(&self, node: &str) -> u32 {
+    /// Ends one of several nodes as a power cut does: everything in it, and what keeps it.
+    fn kill_host(&self, node: &str) {
         let node = format!("{}-{node}", self.name);
         let found = self.inspect();
         let mut hosts = found["hosts"].as_array().expect("hosts").iter();
         let host = hosts.find(|host| host["name"] == node.as_str()).expect("the node");
-        host["process"].as_u64().filter(|pid| *pid != 0).expect("it runs").try_into().expect("a pid")
+        let supervisor = host["process"].as_u64().filter(|pid| *pid != 0).expect("it runs");
+        let children = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"));
+        let first = children.expect("its children").trim().parse().expect("one child");
+        signal(first, Signal::SIGKILL);
     }
 }
