@@ -314,7 +314,7 @@ impl<'a> Project<'a> {
     #[track_caller]
     fn push(&mut self) {
         self.commits += 1;
-        let content: String = (0..500).map(|line| format!("{} {line}\n", self.commits)).collect();
+        let content = format!("the {}th commit\n", self.commits).repeat(500);
         std::fs::write(self.folder.join(format!("file-{}", self.commits)), content).expect("a file");
         self.git(&self.folder, &["add", "--all"]);
         self.git(&self.folder, &["commit", "--quiet", "--message", "another"]);
