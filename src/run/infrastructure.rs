@@ -73,8 +73,9 @@ async fn without_held(
 ) -> Result<(Vec<Refusal>, Vec<GivenUp>), Error> {
     let is_gone = |reason: &&Refusal| reason.loss == Loss::Gone;
     let names: BTreeSet<&str> = reasons.iter().filter(is_gone).map(|reason| reason.node.as_str()).collect();
-    let nodes = world.deployment.nodes.keys();
-    let lost: BTreeSet<NodeName> = nodes.filter(|node| names.contains(node.as_str())).cloned().collect();
+    let nodes = world.deployment.nodes.keys().filter(|node| names.contains(node.as_str()));
+    let lost: BTreeSet<NodeName> =
+        nodes.filter(|node| world.deployment.copies_of(node).is_some()).cloned().collect();
     let is_bound = world.workdir.ansible().join("ssh_config").exists();
     let Some(bound) = (if lost.is_empty() || !is_bound { None } else { outputs(&tools.terraform).await? })
     else {
