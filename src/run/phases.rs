@@ -261,6 +261,7 @@ async fn provision(
         confirm::go_on(consent, &question, &world.interrupts).await?;
         record(world)?;
         let given_up = planned.given_up.clone();
+        host_keys::forget(world, &planned.made_nodes(world))?;
         match infrastructure::apply(world, tools, planned).await {
             Err(Error::Terraform(terraform::Error::StalePlan)) => {
                 world.events.note("the state changed since the plan was made: planning again");
