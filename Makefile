@@ -64,8 +64,8 @@ bench: ## Measure what the design has budgets for (root, for the lab)
 	tests/bench
 
 .PHONY: soak
-soak: ## Run what takes too long for `make test`: every mistake on a 3k, and the tests on hosts over and over
-	tests/run opentofu standin-cluster mistakes
+soak: ## Run what takes too long for `make test`: every mistake on a 3k, kills and lost nodes, and the tests on hosts over and over
+	tests/run opentofu standin-cluster mistakes losses-3k
 	for round in 1 2 3; do tests/run hosts standin end-to-end cluster || exit 1; done
 
 .PHONY: clean

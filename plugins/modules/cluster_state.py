@@ -232,6 +232,8 @@ def ask_praefect():
     if found["sql_ping"]["rc"] == 0:
         found["migrations"] = praefect("sql-migrate-status")
         found["dataloss"] = praefect("dataloss", "-partially-unavailable")
+        # Short whatever happens: with a Gitaly down, the one above lists every repository, and only its end is kept.
+        found["unavailable"] = praefect("dataloss")
     return found
 
 

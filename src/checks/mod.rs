@@ -31,8 +31,8 @@ mod verify;
 
 pub use catalogue::{Check, Level, UnknownCheck, UnknownLevel};
 pub use cluster::{
-    Cluster, ClusterState, Flow, Member, Reached, RedisGroup, VERSION as CLUSTER_VERSION, asks,
-    judge as judge_cluster, scan,
+    Cluster, ClusterState, Flow, Lost, Member, Reached, RedisGroup, VERSION as CLUSTER_VERSION, asks,
+    held_by, judge as judge_cluster, redis_leader, scan,
 };
 pub use group::{GroupName, NoGroupName};
 pub use node_state::{NodeFacts, Offset};

@@ -3,6 +3,7 @@
 //! Nothing optional is left here: whoever reads a deployment asks no more questions. Addresses are
 //! names until Terraform has made the nodes.
 
+mod copies;
 mod flows;
 mod node;
 mod objects;
@@ -10,6 +11,7 @@ mod resolve;
 mod secrets;
 mod topology;
 
+pub use copies::Copies;
 pub use node::{DataDisk, Machine, Node, NodeName};
 pub use objects::{OBJECT_KINDS, bucket, buckets};
 pub use resolve::resolve;

@@ -1,5 +1,7 @@
 //! How a spec becomes a deployment.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 
 use super::flows::{Standing, flows};
@@ -119,7 +121,8 @@ fn database(members: Vec<NodeName>, pgbouncers: Vec<NodeName>) -> Database {
 }
 
 fn redis(all: Vec<NodeName>, cache: Vec<NodeName>, persistent: Vec<NodeName>) -> Redis {
-    let group = |nodes, master_name, password| RedisGroup { master_name, nodes, password };
+    let group =
+        |nodes, master_name, password| RedisGroup { master_name, nodes, password, follows: BTreeMap::new() };
     match all.as_slice() {
         [] if cache.is_empty() => Redis::OnNode,
         [] => Redis::Split {

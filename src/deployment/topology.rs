@@ -1,5 +1,7 @@
 //! Which nodes do what for each other, decided once: nobody else asks the architecture or the spec.
 
+use std::collections::BTreeMap;
+
 use super::{NodeName, SecretName};
 use crate::spec::{ExternalObjectStorage, ExternalPostgres, ExternalRedis, SecretReference};
 
@@ -63,11 +65,19 @@ pub struct RedisGroup {
     pub master_name: &'static str,
     /// The nodes. The first is the primary of a fresh build; who is it later is Sentinel's to say.
     pub nodes: Vec<NodeName>,
+    /// Whom a node that was made anew follows, where that is not the first.
+    pub follows: BTreeMap<NodeName, NodeName>,
     /// The password of all of them.
     pub password: SecretName,
 }
 
 impl RedisGroup {
+    /// The primary that a node is configured with: itself, or whom it follows.
+    #[must_use]
+    pub fn leader_for<'a>(&'a self, node: &'a NodeName) -> &'a NodeName {
+        self.follows.get(node).or_else(|| self.nodes.first()).unwrap_or(node)
+    }
+
     /// How many Sentinels must agree that the primary is gone: a majority.
     #[must_use]
     pub const fn quorum(&self) -> usize {

@@ -27,6 +27,10 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Keys whose values are words of the format itself, and so never text to redact.
 const CLOSED_KEYS: [&str; 8] = ["type", "time", "run", "phase", "status", "severity", "since", "check"];
 
+/// Names how many events a run of the tests outlives.
+#[cfg(feature = "lab-tests")]
+const KILLED_AFTER: &str = "REFARCH_TEST_KILLED_AFTER";
+
 /// A reader has gone, as when the other end of a pipe was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
@@ -130,7 +134,15 @@ pub fn start(options: Options) -> io::Result<(Sender, Writer)> {
         fs_err::OpenOptions::new().create(true).append(true).mode(0o600).open(&options.path)?.into_parts().0;
     let (channel, inbox) = sync_channel(WAITING_FOR_FILE);
     let readers = options.readers.into_iter().map(ReaderThread::start).collect::<io::Result<Vec<_>>>()?;
-    let mut desk = Desk { run: options.run, file, redactor: options.redactor, readers, file_error: None };
+    let mut desk = Desk {
+        run: options.run,
+        file,
+        redactor: options.redactor,
+        readers,
+        file_error: None,
+        #[cfg(feature = "lab-tests")]
+        killed_after: std::env::var(KILLED_AFTER).ok().and_then(|count| count.parse().ok()),
+    };
     let thread = std::thread::Builder::new().name("events".into()).spawn(move || desk.work(&inbox))?;
     Ok((Sender(Some(channel.clone())), Writer { channel, thread: Some(thread) }))
 }
@@ -141,6 +153,9 @@ struct Desk {
     redactor: Redactor,
     readers: Vec<ReaderThread>,
     file_error: Option<io::Error>,
+    /// How many events are left until a test wants the program dead.
+    #[cfg(feature = "lab-tests")]
+    killed_after: Option<usize>,
 }
 
 impl Desk {
@@ -164,8 +179,22 @@ impl Desk {
         if let Err(error) = written {
             self.file_error.get_or_insert(error);
         }
+        #[cfg(feature = "lab-tests")]
+        self.die_in_time();
         let run = &self.run;
         self.readers.retain_mut(|reader| reader.offer(&event, run));
+    }
+}
+
+#[cfg(feature = "lab-tests")]
+impl Desk {
+    /// Ends the program as kill -9 does once the wanted event is in the file: between it and the next one, wherever the
+    /// rest of the program is then.
+    fn die_in_time(&mut self) {
+        self.killed_after = self.killed_after.map(|left| left.saturating_sub(1));
+        if self.killed_after == Some(0) {
+            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+        }
     }
 }
 
@@ -379,8 +408,15 @@ mod tests {
         };
         reader.offer(&event, "r1");
         assert!(reader.close(Instant::now()), "it has not read all");
-        let mut desk =
-            Desk { run: "r1".into(), file, redactor: Redactor::default(), readers: vec![], file_error: None };
+        let mut desk = Desk {
+            run: "r1".into(),
+            file,
+            redactor: Redactor::default(),
+            readers: vec![],
+            file_error: None,
+            #[cfg(feature = "lab-tests")]
+            killed_after: None,
+        };
         assert_eq!(desk.work(&inbox).stuck_readers, 0);
         drop(release);
     }

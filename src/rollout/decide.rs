@@ -37,7 +37,7 @@ pub enum Decision {
 pub struct Rollout {
     /// The decision for each node.
     pub decisions: Vec<(NodeName, Decision)>,
-    /// The disks whose data is gone, and was given up beforehand.
+    /// The disks whose data is gone, and was given up beforehand or is with others.
     pub given_up: Vec<LostDisk>,
 }
 
@@ -52,6 +52,8 @@ pub struct LostDisk {
     pub uuid: String,
     /// What is there instead, to be read after `now`.
     pub found: String,
+    /// Who holds the same data; nothing where it was given up.
+    pub held: Option<String>,
 }
 
 /// What stops a run before it changes a node.
@@ -150,6 +152,8 @@ pub struct Question<'a> {
     pub known_disks: &'a BTreeMap<(NodeName, String), String>,
     /// The nodes whose data the user gave up beforehand.
     pub accepted: &'a BTreeSet<String>,
+    /// The nodes whose data others hold, as those proved in this run, each with who does.
+    pub held: &'a BTreeMap<NodeName, String>,
     /// Whether the deployment was verified as a whole once, as far as the store knows.
     pub built: bool,
 }
@@ -175,12 +179,16 @@ pub fn decide(question: Question<'_>) -> Result<Rollout, Vec<Refusal>> {
         if is_built_cluster && !reasons.is_empty() && serves_otherwise(wanted, state) {
             refusals.push(Refusal::Serving { node: node.name.clone(), reasons: reasons.clone() });
         }
-        for lost in lost_disks(question, node, state) {
-            if question.accepted.contains(node.name.as_str()) {
+        for mut lost in lost_disks(question, node, state) {
+            lost.held = question.held.get(&node.name).cloned();
+            if let Some(held) = &lost.held {
+                reasons.push(format!("its disk `{}` is new, and {held}", lost.disk));
+                rollout.given_up.push(lost);
+            } else if question.accepted.contains(node.name.as_str()) {
                 reasons.push(format!("the data of its disk `{}` was given up", lost.disk));
                 rollout.given_up.push(lost);
             } else {
-                let LostDisk { node, disk, uuid, found } = lost;
+                let LostDisk { node, disk, uuid, found, .. } = lost;
                 refusals.push(Refusal::DataGone { node, disk, uuid, found });
             }
         }
@@ -250,7 +258,8 @@ fn lost_disks(question: Question<'_>, node: &Node, state: &NodeState) -> Vec<Los
                 None => "it holds no file system".to_owned(),
             },
         };
-        lost.push(LostDisk { node: node.name.clone(), disk: name.clone(), uuid: uuid.clone(), found: now });
+        let (node, disk, uuid) = (node.name.clone(), name.clone(), uuid.clone());
+        lost.push(LostDisk { node, disk, uuid, found: now, held: None });
     }
     lost
 }

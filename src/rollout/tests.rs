@@ -18,6 +18,7 @@ struct World {
     states: BTreeMap<NodeName, NodeState>,
     disks: BTreeMap<(NodeName, String), String>,
     accepted: BTreeSet<String>,
+    held: BTreeMap<NodeName, String>,
 }
 
 impl World {
@@ -33,6 +34,7 @@ impl World {
             states: BTreeMap::new(),
             disks: BTreeMap::new(),
             accepted: BTreeSet::new(),
+            held: BTreeMap::new(),
             deployment,
         };
         for node in world.deployment.nodes.values() {
@@ -69,6 +71,7 @@ impl World {
             states: &self.states,
             known_disks: &self.disks,
             accepted: &self.accepted,
+            held: &self.held,
             built: false,
         })
     }
@@ -211,6 +214,24 @@ fn data_that_was_given_up_is_no_refusal_for_that_node_alone() {
         world.accepted = BTreeSet::from(["demo-all-in-one-1".to_owned()]);
         let Ok(Decision::Converge(reasons)) = world.decide() else { panic!("{name}") };
         assert!(reasons.iter().any(|reason| reason.contains("`data` was given up")), "{name}: {reasons:?}");
+    }
+}
+
+#[test]
+fn what_others_hold_is_replaced_without_a_word_of_the_user() {
+    for (name, spoil) in LOSSES {
+        let mut world = World::of(cluster("demo"));
+        let node = world.states.keys().find(|node| node.as_str() == "demo-redis-1").expect("a node").clone();
+        spoil(world.of_node("demo-redis-1"));
+        assert!(world.converged().is_err(), "{name}");
+        world.held = BTreeMap::from([(node.clone(), "demo-redis-2 leads".to_owned())]);
+        let rollout = world.rollout().expect("nothing is lost");
+        let reasons = rollout.decisions.iter().find(|(decided, _)| *decided == node).expect("a decision");
+        assert!(format!("{reasons:?}").contains("is new, and demo-redis-2 leads"), "{name}: {reasons:?}");
+        assert_eq!(rollout.given_up[0].held.as_deref(), Some("demo-redis-2 leads"), "{name}");
+        // Of another node, nothing is proven.
+        spoil(world.of_node("demo-redis-3"));
+        assert!(matches!(world.rollout().as_ref().map_err(Vec::as_slice), Err([Refusal::DataGone { .. }])));
     }
 }
 

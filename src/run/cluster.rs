@@ -93,7 +93,35 @@ type Answers = BTreeMap<String, Result<ClusterState, String>>;
 
 /// Asks every node what it can know. One that can't be asked says why.
 async fn ask(world: &World, cluster: &Cluster, options: &Options) -> Result<Answers, Error> {
-    let asks = checks::asks(cluster, options, STATS_SOCKET);
+    ask_those(world, checks::asks(cluster, options, STATS_SOCKET), true).await
+}
+
+/// Asks a few nodes what these checks need, and no others: those that are gone are not waited for.
+pub async fn of_witnesses(
+    world: &World,
+    bound: &Bound,
+    asked: &BTreeSet<Check>,
+    witnesses: &BTreeSet<NodeName>,
+) -> Result<Cluster, Error> {
+    let mut cluster = cluster(&world.deployment, bound);
+    let scratch = world.run.folder.clone();
+    let options =
+        Options { only: Some(asked.clone()), ..Options::new(Level::Cluster, scratch, world.run.id.clone()) };
+    let mut asks = checks::asks(&cluster, &options, STATS_SOCKET);
+    asks.retain(|name, _| witnesses.iter().any(|witness| witness.as_str() == name));
+    let mut told = ask_those(world, asks, false).await?;
+    for member in &mut cluster.members {
+        member.told = told.remove(&member.name).unwrap_or_else(|| Err("it was not asked".into()));
+    }
+    Ok(cluster)
+}
+
+/// Asks each of these nodes its own questions. What was told first can be kept for the report.
+async fn ask_those(
+    world: &World,
+    asks: BTreeMap<String, serde_json::Value>,
+    is_kept: bool,
+) -> Result<Answers, Error> {
     if asks.is_empty() {
         return Ok(Answers::new());
     }
@@ -105,7 +133,9 @@ async fn ask(world: &World, cluster: &Cluster, options: &Options) -> Result<Answ
     let playbook = Playbook::new("cluster.yml").on(asks.keys()).with_variables(vars);
     match nodes::run_asking(world, playbook).await? {
         Ok(outcome) => {
-            keep(world, &outcome.states)?;
+            if is_kept {
+                keep(world, &outcome.states)?;
+            }
             let of = |name: &String| {
                 let told = outcome.states.get(name.as_str()).ok_or_else(|| outcome.why_silent(name));
                 told.and_then(|told| read(&told.state))

@@ -1,15 +1,17 @@
 //! The configure phase: asks each node what it is, leaves alone what is right, converges the rest step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::nodes::{self, Gathered};
-use super::{Error, GivenUp, losses, node_keys, preflight::Tools, world::World, world::disk_key};
+use super::{Error, GivenUp, losses, node_keys, preflight::Tools, survivors, world::World, world::disk_key};
 use crate::ansible::Playbook;
 use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
+use crate::render::Bound;
 use crate::rollout::{
-    Decision, NodeState, Question, Rollout, Standing, Step, StepKind, Wanted, decide, is_built, steps,
+    Decision, NodeState, Question, Refusal, Rollout, Standing, Step, StepKind, Wanted, decide, is_built,
+    steps,
 };
 
 /// What each node is, and what is to happen to it.
@@ -19,9 +21,19 @@ pub struct Decided {
     pub rollout: Rollout,
     /// The steps in which the nodes are converged.
     pub steps: Vec<Step>,
-    /// The data that is gone, and was given up beforehand.
+    /// The data that is gone, and was given up beforehand or is with others.
     pub given_up: Vec<GivenUp>,
+    /// Whether the deployment was built once, so that its other nodes serve and hold data.
+    pub built: bool,
     gathered: Gathered,
+}
+
+impl Decided {
+    /// What each node was found to be.
+    #[must_use]
+    pub const fn states(&self) -> &BTreeMap<NodeName, NodeState> {
+        &self.gathered.states
+    }
 }
 
 /// How a node's gitlab.rb would change, as a unified diff; secrets have names only.
@@ -37,6 +49,7 @@ pub struct NodeDiff {
 pub async fn probe(
     world: &World,
     tools: &Tools,
+    bound: &Bound,
     wanted: &BTreeMap<NodeName, Wanted>,
 ) -> Result<Decided, Error> {
     let gathered = nodes::ask_all(world, &tools.ansible).await?;
@@ -54,6 +67,7 @@ pub async fn probe(
     for (name, wanted) in wanted.iter_mut().filter(|(_, wanted)| wanted.package.is_some()) {
         wanted.gitlab_secrets = node_keys::copy_hash(world, name);
     }
+    let none = BTreeMap::new();
     let question = Question {
         deployment: &world.deployment,
         suffix: &world.secrets.suffix,
@@ -61,17 +75,35 @@ pub async fn probe(
         states: &gathered.states,
         known_disks: &world.known_disks(),
         accepted: &world.accepted,
+        held: &none,
         built: world.built(),
     };
-    let rollout = decide(question).map_err(|reasons| Error::Refused { reasons })?;
+    let rollout = decide_with_others(world, bound, question).await?;
     let given_up: Vec<GivenUp> = rollout.given_up.iter().map(GivenUp::from).collect();
     losses::tell(world, &given_up);
-    let standing = Standing {
-        keys_known: gathered.states.values().any(|state| state.files.gitlab_secrets.is_some()),
-        built: is_built(question),
+    let built = is_built(question);
+    let keys_known = gathered.states.values().any(|state| state.files.gitlab_secrets.is_some());
+    let steps = steps(&world.deployment, &rollout.converged(), Standing { keys_known, built });
+    Ok(Decided { rollout, steps, given_up, built, gathered })
+}
+
+/// Decides, and where data is gone asks the others of its tier whether they hold it.
+async fn decide_with_others(world: &World, bound: &Bound, question: Question<'_>) -> Result<Rollout, Error> {
+    let reasons = match decide(question) {
+        Ok(rollout) => return Ok(rollout),
+        Err(reasons) => reasons,
     };
-    let steps = steps(&world.deployment, &rollout.converged(), standing);
-    Ok(Decided { rollout, steps, given_up, gathered })
+    let gone = |reason: &Refusal| match reason {
+        Refusal::DataGone { node, .. } => Some(node.clone()),
+        _ => None,
+    };
+    let lost: BTreeSet<NodeName> = reasons.iter().filter_map(gone).collect();
+    // What stands against the run besides is not mended by anybody's data.
+    if lost.is_empty() || reasons.iter().any(|reason| gone(reason).is_none()) {
+        return Err(Error::Refused { reasons });
+    }
+    let held = survivors::held(world, bound, &lost).await?;
+    decide(Question { held: &held, ..question }).map_err(|reasons| Error::Refused { reasons })
 }
 
 /// The steps of a first build, where no node exists yet.
@@ -95,6 +127,9 @@ pub async fn converge(world: &mut World, tools: &Tools, decided: Decided) -> Res
     let of = decided.steps.len();
     for (index, step) in decided.steps.iter().enumerate() {
         let place = Place { number: index + 1, of };
+        if decided.built && step.kind != StepKind::Prepare {
+            survivors::doubt(world, tools, step, &decided.gathered.states).await?;
+        }
         take_step(world, tools, step, place, &decided.gathered.states).await?;
     }
     let gathered = nodes::ask_all(world, &tools.ansible).await?;

@@ -181,6 +181,20 @@ pub enum Error {
         /// Which hosts.
         hosts: Vec<String>,
     },
+    /// A new node of Redis has nobody to follow, and others have data.
+    #[error("{node} is new and holds no data, and nobody is known to lead its group of Redis: {why}")]
+    #[diagnostic(
+        code(refarch::run::no_primary),
+        help(
+            "nothing was changed: were it started as the primary, the others would throw their data away for its emptiness. Wait until the Sentinels have chosen a primary, which takes a majority of them, and run the same command again. Where too few of them live, have the Sentinel of a node with data make it the primary all the same: `gitlab-redis-cli -p 26379 sentinel failover GROUP` on it, with the `redis['master_name']` of its gitlab.rb"
+        )
+    )]
+    NoPrimary {
+        /// The new node.
+        node: String,
+        /// What stands against it.
+        why: String,
+    },
     /// A node holds other secrets than the store.
     #[error("{node} holds other secrets than this deployment's store: {}", keys(differences))]
     #[diagnostic(
@@ -340,6 +354,7 @@ impl Error {
             | Self::OtherSecrets { .. }
             | Self::ChangedSecrets { .. }
             | Self::ServingHosts { .. }
+            | Self::NoPrimary { .. }
             | Self::HostKey { .. }
             | Self::Declined => ExitCode::Refused,
             Self::NotRevoked { .. } => ExitCode::LeftBehind,

@@ -46,6 +46,20 @@ pub async fn pin(world: &World, bound: &Bound, made: &BTreeSet<NodeName>) -> Res
     Ok(world.workdir.write_private(&path, pins.join("\n"))?)
 }
 
+/// Drops the pins of nodes that are about to be made or replaced, before they are: a run that ends between making and
+/// pinning them must not leave pins of what is no more.
+pub fn forget(world: &World, made: &BTreeSet<NodeName>) -> Result<(), Error> {
+    let path = world.workdir.known_hosts();
+    let known = fs_err::read_to_string(&path).unwrap_or_default();
+    let kept = without(&known, made);
+    if kept == known { Ok(()) } else { Ok(world.workdir.write_private(&path, kept)?) }
+}
+
+fn without(known: &str, made: &BTreeSet<NodeName>) -> String {
+    let is_made = |line: &str| made.iter().any(|node| node.as_str() == host(line));
+    known.lines().filter(|line| !is_made(line)).map(|line| format!("{line}\n")).collect()
+}
+
 /// The lines to keep for a node; nothing if it answers with another key than is known of it.
 fn pins_of(found: &[String], pinned: &BTreeSet<&str>, ours: &[String]) -> Option<Vec<String>> {
     if found.iter().all(|line| ours.contains(line)) {
@@ -183,7 +197,7 @@ fn lines(output: &str, node: &NodeName, address: &str) -> Vec<String> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{lines, pins_of};
+    use super::{lines, pins_of, without};
     use crate::architecture::Component;
     use crate::deployment::NodeName;
 
@@ -194,6 +208,14 @@ mod tests {
                       198.18.0.1 ssh-ed25519 BBBB\n";
         assert_eq!(lines(output, &node, "198.18.0.10"), ["demo-gitaly-1 ssh-ed25519 AAAA"]);
         assert_eq!(lines(output, &node, "198.18.0.1"), ["demo-gitaly-1 ssh-ed25519 BBBB"]);
+    }
+
+    #[test]
+    fn the_pins_of_what_is_made_anew_are_dropped_and_no_others() {
+        let node = |index| NodeName::new(&"demo".parse().expect("a name"), Component::Gitaly, index);
+        let known = "demo-gitaly-1 ssh-ed25519 A\ndemo-gitaly-1 ssh-rsa B\ndemo-gitaly-10 ssh-ed25519 C\n";
+        assert_eq!(without(known, &[node(1)].into()), "demo-gitaly-10 ssh-ed25519 C\n");
+        assert_eq!(without(known, &BTreeSet::new()), known);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, GivenUp, lab::Inspection, losses, preflight, preflight::Tools, world::World};
+use super::{Error, GivenUp, lab::Inspection, losses, preflight, preflight::Tools, survivors, world::World};
 use crate::deployment::NodeName;
 use crate::render::Bound;
 use crate::terraform::{
@@ -52,6 +52,7 @@ pub async fn plan(world: &World, tools: &Tools) -> Result<Planned, Error> {
     let plan = tools.terraform.show(&planned.file).await?;
     let reasons = without_what_is_there(world, gates(&plan, &world.secrets.data_disks)).await?;
     let (reasons, accepted) = without_accepted(reasons, &world.accepted);
+    let (reasons, held) = without_held(world, tools, reasons).await?;
     if !reasons.is_empty() {
         return Err(Error::PlanRefused { reasons });
     }
@@ -59,9 +60,35 @@ pub async fn plan(world: &World, tools: &Tools) -> Result<Planned, Error> {
     if !hosts.is_empty() {
         return Err(Error::ServingHosts { hosts });
     }
-    let given_up: Vec<GivenUp> = accepted.iter().map(GivenUp::from).collect();
+    let given_up: Vec<GivenUp> = accepted.iter().map(GivenUp::from).chain(held).collect();
     losses::tell(world, &given_up);
     Ok(Planned { plan, given_up, file: planned.file })
+}
+
+/// Sorts out the disks that are gone while others of their tier hold the data, as those say in this run.
+async fn without_held(
+    world: &World,
+    tools: &Tools,
+    reasons: Vec<Refusal>,
+) -> Result<(Vec<Refusal>, Vec<GivenUp>), Error> {
+    let is_gone = |reason: &&Refusal| reason.loss == Loss::Gone;
+    let names: BTreeSet<&str> = reasons.iter().filter(is_gone).map(|reason| reason.node.as_str()).collect();
+    let nodes = world.deployment.nodes.keys().filter(|node| names.contains(node.as_str()));
+    let lost: BTreeSet<NodeName> =
+        nodes.filter(|node| world.deployment.copies_of(node).is_some()).cloned().collect();
+    let is_bound = world.workdir.ansible().join("ssh_config").exists();
+    let Some(bound) = (if lost.is_empty() || !is_bound { None } else { outputs(&tools.terraform).await? })
+    else {
+        return Ok((reasons, Vec::new()));
+    };
+    let held = survivors::held(world, &bound, &lost).await?;
+    let proof = |reason: &Refusal| {
+        held.iter().find(|(node, _)| node.as_str() == reason.node).map(|(_, proof)| proof.clone())
+    };
+    let (replaced, reasons): (Vec<Refusal>, Vec<Refusal>) =
+        reasons.into_iter().partition(|reason| is_gone(&reason) && proof(reason).is_some());
+    let replaced = replaced.iter().map(|reason| GivenUp { held: proof(reason), ..GivenUp::from(reason) });
+    Ok((reasons, replaced.collect()))
 }
 
 /// The hosts of a built cluster that the plan would take away while they serve. One that is gone is only made, one that

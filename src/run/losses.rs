@@ -24,14 +24,21 @@ pub struct GivenUp {
     pub uuid: Option<String>,
     /// How it is lost, in words.
     pub how: String,
+    /// Who holds the same data, as the living nodes of the tier proved in this run: then nothing is lost.
+    pub held: Option<String>,
 }
 
 impl GivenUp {
     /// In one line.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let Self { node, disk, how, .. } = self;
+        let Self { node, disk, how, held, .. } = self;
         let file_system = self.uuid.as_ref().map(|uuid| format!(" (file system {uuid})")).unwrap_or_default();
+        if let Some(held) = held {
+            return format!(
+                "disk `{disk}` of {node}{file_system} is replaced without a loss, because {held}: {how}"
+            );
+        }
         format!("the data of disk `{disk}` of {node}{file_system} is given up, as was asked for: {how}")
     }
 
@@ -57,6 +64,7 @@ impl From<&Refusal> for GivenUp {
             disk: refusal.disk.clone(),
             uuid: refusal.known.as_ref().and_then(|disk| disk.uuid.clone()),
             how: refusal.loss.to_string(),
+            held: None,
         }
     }
 }
@@ -68,6 +76,7 @@ impl From<&LostDisk> for GivenUp {
             disk: lost.disk.clone(),
             uuid: Some(lost.uuid.clone()),
             how: format!("now {}", lost.found),
+            held: lost.held.clone(),
         }
     }
 }
@@ -91,8 +100,13 @@ pub fn accepted(
 
 /// Tells of each loss before anything is changed.
 pub fn tell(world: &World, losses: &[GivenUp]) {
-    for GivenUp { node, disk, uuid, how } in losses.iter().cloned() {
-        world.events.send(Kind::DataGivenUp { node, disk, uuid, how });
+    for loss in losses {
+        if loss.held.is_some() {
+            world.events.note(loss.sentence());
+        } else {
+            let GivenUp { node, disk, uuid, how, .. } = loss.clone();
+            world.events.send(Kind::DataGivenUp { node, disk, uuid, how });
+        }
     }
 }
 
@@ -104,7 +118,7 @@ pub fn forget(world: &mut World, losses: Vec<GivenUp>) -> Result<(), Error> {
     for loss in &losses {
         world.secrets.data_disks.remove(&format!("{}/{}", loss.node, loss.disk));
     }
-    world.given_up.extend(losses);
+    world.given_up.extend(losses.into_iter().filter(|loss| loss.held.is_none()));
     Ok(world.secrets.save(&world.workdir)?)
 }
 
@@ -116,7 +130,8 @@ pub fn findings(world: &World) -> impl Iterator<Item = Finding> {
 /// ` and give up the data of NODE`, for the run's question.
 #[must_use]
 pub fn asked(losses: &[GivenUp]) -> String {
-    let nodes: BTreeSet<&str> = losses.iter().map(|loss| loss.node.as_str()).collect();
+    let lost = losses.iter().filter(|loss| loss.held.is_none());
+    let nodes: BTreeSet<&str> = lost.map(|loss| loss.node.as_str()).collect();
     if nodes.is_empty() {
         return String::new();
     }
@@ -148,6 +163,7 @@ mod tests {
             disk: "data".into(),
             uuid: Some("6c0f".into()),
             how: "now the device is missing".into(),
+            held: None,
         };
         let finding = lost.finding();
         assert_eq!((finding.status, finding.node.as_deref()), (Status::Warn, Some("demo-all-in-one-1")));
@@ -156,7 +172,10 @@ mod tests {
             "{}",
             finding.saw
         );
-        assert_eq!(asked(&[lost.clone(), lost]), " and give up the data of demo-all-in-one-1");
+        assert_eq!(asked(&[lost.clone(), lost.clone()]), " and give up the data of demo-all-in-one-1");
         assert_eq!(asked(&[]), "");
+        let held = GivenUp { held: Some("another leads".into()), ..lost };
+        assert_eq!(asked(std::slice::from_ref(&held)), "", "nothing is given up");
+        assert!(held.sentence().contains("without a loss, because another leads"), "{}", held.sentence());
     }
 }

@@ -25,6 +25,7 @@ mod preflight;
 mod prove;
 mod scratch;
 mod status;
+mod survivors;
 mod token;
 mod world;
 

@@ -11,7 +11,7 @@ use super::confirm::{self, Consent};
 use super::infrastructure::{self, Planned};
 use super::nodes::Gathered;
 use super::preflight::{self, Tools};
-use super::{Error, GivenUp, PhaseFailed, bind, host_keys, losses, prove, token, world::World};
+use super::{Error, GivenUp, PhaseFailed, bind, host_keys, losses, prove, survivors, token, world::World};
 use crate::checks::{Check, GroupName, Level, Outcome, Verdict};
 use crate::deployment::NodeName;
 use crate::events::{Kind, Phase};
@@ -261,6 +261,7 @@ async fn provision(
         confirm::go_on(consent, &question, &world.interrupts).await?;
         record(world)?;
         let given_up = planned.given_up.clone();
+        host_keys::forget(world, &planned.made_nodes(world))?;
         match infrastructure::apply(world, tools, planned).await {
             Err(Error::Terraform(terraform::Error::StalePlan)) => {
                 world.events.note("the state changed since the plan was made: planning again");
@@ -295,16 +296,18 @@ async fn configure(
     wanted: &BTreeMap<NodeName, Wanted>,
     consent: &Consent,
 ) -> Result<Gathered, Error> {
-    let mut decided = configure::probe(world, tools, wanted).await?;
+    let mut decided = configure::probe(world, tools, bound, wanted).await?;
     let nodes = decided.rollout.converged();
     if !nodes.is_empty() {
         let losses = losses::asked(&decided.given_up);
         let question = format!("Configure {}{losses}?", few(&nodes));
         confirm::go_on(consent, &question, &world.interrupts).await?;
     }
-    if !decided.given_up.is_empty() {
-        losses::forget(world, std::mem::take(&mut decided.given_up))?;
-        // The inventory named the file systems that were expected.
+    let forgets = !decided.given_up.is_empty();
+    losses::forget(world, std::mem::take(&mut decided.given_up))?;
+    let follows = survivors::follow(world, bound, &decided).await?;
+    // The inventory named the file systems that were expected, and gitlab.rb of a new Redis whoever led it at first.
+    if forgets || follows {
         bind::bind(world, bound)?;
     }
     configure::converge(world, tools, decided).await
@@ -347,7 +350,7 @@ async fn plan_phase(world: &mut World, tools: &Tools) -> Result<PlanOutcome, Err
     };
     let diffs = configure::diffs(world, &world.render(Some(&bound))?);
     let wanted = bind::wanted(world, &bound)?;
-    let decided = configure::probe(world, tools, &wanted).await?;
+    let decided = configure::probe(world, tools, &bound, &wanted).await?;
     let given_up = [planned.given_up.clone(), decided.given_up].concat();
     let (rollout, steps) = (Some(decided.rollout), decided.steps);
     Ok(PlanOutcome { planned, rollout, steps, given_up, diffs, files })

@@ -92,13 +92,14 @@ impl World {
     /// Takes the lock, waits for what a killed run left at work, and starts the record of this run.
     pub async fn open(request: Request) -> Result<Self, Error> {
         let Request { spec_path, spec, command, readers, interrupts, ambient } = request;
-        let deployment = resolve(&spec, architecture::of_size(spec.architecture)?);
+        let mut deployment = resolve(&spec, architecture::of_size(spec.architecture)?);
         let workdir = Workdir::open(&spec_path, spec.name.as_str())?;
         let (lock, leftover) = Lock::take(&workdir.lock_file(), Claim { command: command.clone() })?;
         let run = workdir.begin_run()?;
         let stored = Secrets::load(&workdir)?;
         let secrets_known = stored.is_some();
         let secrets = stored.unwrap_or_else(|| Secrets::new(crate::secrets::suffix()));
+        deployment.follow(secrets.follows());
         let redactor = Redactor::knowing(&secrets.values());
         redactor.learn(&delivered_secrets(&workdir));
         let (events, writer) = events::start(events::Options {
@@ -152,7 +153,8 @@ impl World {
 
     /// A world to look at: nothing is locked, made or recorded for it, and its programs are logged in `logs`.
     pub(super) fn look(look: Look, logs: &Utf8Path) -> Self {
-        let Look { deployment, workdir, secrets, runner, lab } = look;
+        let Look { mut deployment, workdir, secrets, runner, lab } = look;
+        deployment.follow(secrets.follows());
         Self {
             deployment,
             spec_folder: spec_folder(&workdir),

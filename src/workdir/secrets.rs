@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Error, Workdir};
 
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// What is known of the data disks, by `node/disk`.
 pub type DataDisks = BTreeMap<String, DataDisk>;
@@ -35,6 +35,8 @@ pub struct Secrets {
     /// The SSH host keys that all nodes which answer Git over SSH share, by kind; empty where one node answers alone.
     /// Since version 3.
     pub host_keys: BTreeMap<String, SshKey>,
+    /// Nodes of Redis that were made anew while another one led, and whom each was told to follow. Since version 4.
+    pub redis_follows: BTreeMap<String, String>,
 }
 
 /// A personal access token of the instance.
@@ -91,6 +93,8 @@ struct Stored {
     token: Option<StoredToken>,
     #[serde(default)]
     host_keys: BTreeMap<String, StoredPair>,
+    #[serde(default)]
+    redis_follows: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,6 +125,7 @@ impl Secrets {
             token: None,
             data_disks: DataDisks::new(),
             host_keys: BTreeMap::new(),
+            redis_follows: BTreeMap::new(),
         }
     }
 
@@ -155,6 +160,11 @@ impl Secrets {
             .map_err(|error| Error::io("write", &path)(error.into()))?;
         text.push(b'\n');
         workdir.write_private(&path, text)
+    }
+
+    /// The nodes of Redis that were made anew, each with the one that it was told to follow.
+    pub fn follows(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.redis_follows.iter().map(|(node, leader)| (node.as_str(), leader.as_str()))
     }
 
     /// Every secret value, for the redactor.
@@ -203,6 +213,7 @@ impl From<Stored> for Secrets {
                 .into_iter()
                 .map(|(kind, pair)| (kind, SshKey { public: pair.public, private: pair.private.into() }))
                 .collect(),
+            redis_follows: stored.redis_follows,
         }
     }
 }
@@ -239,6 +250,7 @@ impl From<&Secrets> for Stored {
                 .iter()
                 .map(|(kind, key)| (kind.clone(), pair(&key.public, &key.private)))
                 .collect(),
+            redis_follows: secrets.redis_follows.clone(),
         }
     }
 }
@@ -255,6 +267,7 @@ impl fmt::Debug for Secrets {
             .field("data_disks", &self.data_disks)
             .field("token", &self.token)
             .field("host_keys", &self.host_keys)
+            .field("redis_follows", &self.redis_follows)
             .finish()
     }
 }
@@ -309,6 +322,7 @@ mod tests {
             Some(Token { name: "refarch-verify-1".into(), value: "PRIVATE-token".into(), expires });
         let host = SshKey { public: "ecdsa-sha2-nistp256 AAAA".into(), private: "PRIVATE-host".into() };
         secrets.host_keys.insert("ecdsa".into(), host);
+        secrets.redis_follows.insert("demo-redis-1".into(), "demo-redis-2".into());
         secrets
     }
 
@@ -323,6 +337,7 @@ mod tests {
         assert_eq!(loaded.gitlab_secrets, filled().gitlab_secrets);
         assert_eq!(loaded.data_disks, filled().data_disks);
         assert_eq!(loaded.host_keys["ecdsa"].private.expose_secret(), "PRIVATE-host");
+        assert_eq!(loaded.redis_follows, filled().redis_follows);
         let token = loaded.token.unwrap();
         assert_eq!(token.value.expose_secret(), "PRIVATE-token");
         assert_eq!(
@@ -351,6 +366,7 @@ mod tests {
             (include_str!("../../tests/fixtures/secrets-v1.json"), None),
             (include_str!("../../tests/fixtures/secrets-v2.json"), Some("refarch-verify-20261123T145000-2")),
             (include_str!("../../tests/fixtures/secrets-v3.json"), Some("refarch-verify-20261123T145000-2")),
+            (include_str!("../../tests/fixtures/secrets-v4.json"), Some("refarch-verify-20261123T145000-2")),
         ] {
             workdir.write_private(&workdir.secrets_file(), fixture).unwrap();
             let secrets = Secrets::load(&workdir).unwrap().unwrap();
@@ -368,7 +384,7 @@ mod tests {
             ("", "near line 1"),
             ("{\"version\": 1, \"suffix\": 5, \"x\": \"PRIVATE\"}", "near line 1"),
             ("{\"suffix\": \"PRIVATE\"}", "no version"),
-            ("{\"version\": 4, \"suffix\": \"PRIVATE\"}", "version 4, and this refarch knows up to 3"),
+            ("{\"version\": 5, \"suffix\": \"PRIVATE\"}", "version 5, and this refarch knows up to 4"),
         ] {
             fs_err::write(workdir.secrets_file(), text).unwrap();
             let error = Secrets::load(&workdir).unwrap_err();

@@ -1,8 +1,6 @@
 //! Things that go missing: a host, a work directory, a data disk. What can come back does, with its data; what can't
 //! is named.
 
-use std::process::Command;
-
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -84,14 +82,7 @@ fn record(losses: &Deployment) -> serde_json::Value {
 
 fn a_lost_disk_is_named(losses: &Deployment) {
     run(&mut Deployment::lab(&["destroy", losses.name, &losses.node()])).assert(0, &[]);
-    let file = format!("{}/{}/disks/{}-data.img", machine::LAB, losses.name, losses.node());
-    std::fs::remove_file(&file).expect("the disk's file");
-    let loops =
-        run(Command::new("losetup").args(["--list", "--noheadings", "--output", "NAME,BACK-FILE"])).said;
-    for device in loops.lines().filter(|line| line.contains(&file)) {
-        let device = device.split_whitespace().next().expect("a device");
-        run(Command::new("losetup").args(["--detach", device])).assert(0, &[]);
-    }
+    machine::remove_disk(losses.name, &losses.node());
     let before = (losses.inspect(), losses.secrets());
     losses.refarch(&["up", "--yes"]).assert(
         9,

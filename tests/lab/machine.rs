@@ -93,6 +93,19 @@ pub fn pids() -> Vec<u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// Removes the data disk of a host that is gone.
+#[track_caller]
+pub fn remove_disk(deployment: &str, node: &str) {
+    let file = format!("{LAB}/{deployment}/disks/{node}-data.img");
+    std::fs::remove_file(&file).expect("the disk's file");
+    let loops =
+        run(Command::new("losetup").args(["--list", "--noheadings", "--output", "NAME,BACK-FILE"])).said;
+    for device in loops.lines().filter(|line| line.contains(&file)) {
+        let device = device.split_whitespace().next().expect("a device");
+        run(Command::new("losetup").args(["--detach", device])).assert(0, &[]);
+    }
+}
+
 /// Keeps the lab from making or removing a host for as long as this lives, as a second process at the same work
 /// would: whoever is at it stands still at a known place.
 pub fn hold_host(deployment: &str, node: &str) -> File {

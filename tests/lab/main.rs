@@ -11,6 +11,7 @@ mod ended;
 mod kills;
 mod life;
 mod losses;
+mod luck;
 mod machine;
 mod opentofu;
 mod process;

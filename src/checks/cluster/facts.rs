@@ -199,8 +199,10 @@ pub struct Praefect {
     pub dial_nodes: Words,
     /// Of `sql-migrate-status`; absent where the database could not be reached.
     pub migrations: Option<Words>,
-    /// Of `dataloss`; absent where the database could not be reached.
+    /// Of `dataloss -partially-unavailable`; absent where the database could not be reached.
     pub dataloss: Option<Words>,
+    /// Of `dataloss`, which lists only what nobody can read; absent where the database could not be reached.
+    pub unavailable: Option<Words>,
 }
 
 /// The server behind a database connection.

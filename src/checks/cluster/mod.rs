@@ -30,6 +30,7 @@ mod sentinel;
 mod shared_secrets;
 mod single_points;
 mod ssh_host_keys;
+mod survivors;
 #[cfg(test)]
 pub(super) mod tests;
 mod topology;
@@ -44,6 +45,7 @@ pub use ask::asks;
 pub use closed_ports::{Reached, scan};
 pub use facts::{ClusterState, VERSION};
 pub use member::{Cluster, Flow, Member, RedisGroup};
+pub use survivors::{Lost, held_by, redis_leader};
 
 /// Of whom a check asks.
 enum Of {

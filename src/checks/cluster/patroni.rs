@@ -30,7 +30,8 @@ pub fn leader(cluster: &Cluster) -> Option<&str> {
     if leaders.len() == 1 { leaders.first().copied() } else { None }
 }
 
-fn leaders_of(view: &Patroni) -> impl Iterator<Item = &PatroniMember> {
+/// Who leads in the eyes of a member.
+pub fn leaders_of(view: &Patroni) -> impl Iterator<Item = &PatroniMember> {
     view.members
         .iter()
         .filter(|member| matches!(member.role.as_deref(), Some("leader" | "master" | "primary")))

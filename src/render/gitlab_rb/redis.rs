@@ -33,10 +33,11 @@ fn single(deployment: &Deployment, node: &Node) -> Result<Settings, Conflict> {
         .merge(common::settings(deployment, node, Agent::BySetting)?)
 }
 
-/// One of a group. The first is the primary of a fresh build; later, who is it stands with the Sentinels.
+/// One of a group. The first is the primary of a fresh build; later, who is it stands with the Sentinels, and a node that
+/// was made anew is told to follow that one: with its empty data it must lead nobody, not even until a Sentinel sees it.
 fn watched(deployment: &Deployment, node: &Node, group: &RedisGroup) -> Result<Settings, Conflict> {
-    let first = group.nodes.first().unwrap_or(&node.name);
-    let role = if *first == node.name { "redis_master_role" } else { "redis_replica_role" };
+    let leader = group.leader_for(&node.name);
+    let role = if *leader == node.name { "redis_master_role" } else { "redis_replica_role" };
     let mut roles = vec!["redis_sentinel_role", role];
     if deployment.has(Component::Consul) {
         roles.push("consul_role");
@@ -48,7 +49,7 @@ fn watched(deployment: &Deployment, node: &Node, group: &RedisGroup) -> Result<S
         .with(&["redis", "password"], group.password)?
         .with(&["redis", "master_name"], group.master_name)?
         .with(&["redis", "master_password"], group.password)?
-        .with(&["redis", "master_ip"], Value::node(first))?
+        .with(&["redis", "master_ip"], Value::node(leader))?
         .with(&["sentinel", "bind"], "0.0.0.0")?
         .with(&["sentinel", "quorum"], i64::try_from(group.quorum()).unwrap_or(i64::MAX))?
         .merge(exporter_login(node, group.password)?)?

@@ -135,3 +135,21 @@ proptest! {
         prop_assert_eq!(read_as_ruby(&ruby::quote(&text)), text);
     }
 }
+
+#[test]
+fn a_redis_that_was_made_anew_is_a_replica_of_who_leads_now() {
+    let mut deployment = testing::cluster("demo");
+    let text = |deployment: &crate::deployment::Deployment, name: &str| {
+        let node = deployment.nodes.values().find(|node| node.name.as_str() == name).expect("a node");
+        let settings = super::settings(deployment, node).expect("no conflict");
+        write(node, &settings, &|address: &Address| address.node().to_string())
+    };
+    let before = text(&deployment, "demo-redis-2");
+    assert!(text(&deployment, "demo-redis-1").contains("redis_master_role"));
+    deployment.follow([("demo-redis-1", "demo-redis-2")].into_iter());
+    let new = text(&deployment, "demo-redis-1");
+    assert!(new.contains("redis_replica_role") && !new.contains("redis_master_role"), "{new}");
+    assert!(new.contains("redis['master_ip'] = 'demo-redis-2'"), "{new}");
+    // The others serve, and are left as they are.
+    assert_eq!(text(&deployment, "demo-redis-2"), before);
+}

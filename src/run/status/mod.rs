@@ -126,6 +126,7 @@ async fn intended(world: &mut World, gathered: &Gathered) -> Result<summary::Dec
         states: &gathered.states,
         known_disks: &world.known_disks(),
         accepted: &world.accepted,
+        held: &std::collections::BTreeMap::new(),
         built: world.built(),
     };
     Ok(match decide(question) {

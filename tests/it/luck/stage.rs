@@ -166,11 +166,17 @@ impl Stage {
 
     /// Starts it, with what it says going to a file that is not where the spec lies.
     pub fn start(&self, args: &[&str]) -> Running<'_> {
+        self.start_with(args, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn start_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Running<'_> {
         // The steps begin anew with each run.
         let _ = fs_err::remove_file(self.root.join("bin/calls.jsonl"));
         let said = self.root.join("said");
         let file = File::create(&said).unwrap();
         let mut command = self.command(args);
+        command.envs(environment.iter().copied());
         command.stdout(file.try_clone().unwrap()).stderr(file);
         Running { child: command.spawn().unwrap(), stage: self, said, earlier: self.runs() }
     }

@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use axum::http::StatusCode;
+
 use super::check;
 use super::database::{Records, migrate, migrations};
 use super::routing::Record;
 use crate::config;
 use crate::database::{Client, Pool, connect};
+use crate::repositories::Error::Refused;
 use crate::repositories::Repositories;
 use crate::site::{Praefect, VirtualStorage};
 use crate::terminal::{complain, say};
@@ -23,6 +26,7 @@ enum Command {
     Dataloss { storage: Option<String>, partially: bool },
     Metadata { storage: String, path: String },
     Check,
+    Verify { storage: String, node: Option<String> },
 }
 
 fn parse(arguments: &[String]) -> Option<(String, Command)> {
@@ -42,6 +46,7 @@ fn parse(arguments: &[String]) -> Option<(String, Command)> {
         "sql-migrate-status" => Command::SqlMigrateStatus,
         "dial-nodes" => Command::DialNodes,
         "check" => Command::Check,
+        "verify" => Command::Verify { storage: value("virtual-storage")?, node: value("storage") },
         "dataloss" => Command::Dataloss {
             storage: value("virtual-storage"),
             partially: options.iter().any(|word| word.trim_start_matches('-') == "partially-unavailable"),
@@ -57,7 +62,7 @@ fn parse(arguments: &[String]) -> Option<(String, Command)> {
 pub fn run(arguments: &[String]) -> u8 {
     let Some((path, command)) = parse(arguments) else {
         complain(
-            "usage: praefect -config FILE sql-ping|sql-migrate|sql-migrate-status|dial-nodes|dataloss|metadata|check",
+            "usage: praefect -config FILE sql-ping|sql-migrate|sql-migrate-status|dial-nodes|dataloss|metadata|check|verify",
         );
         return 2;
     };
@@ -79,6 +84,7 @@ pub fn run(arguments: &[String]) -> u8 {
             }
             Command::Metadata { storage, path } => metadata(&settings, &storage, &path).await,
             Command::Check => check::run(&settings).await,
+            Command::Verify { storage, node } => verify(&settings, &storage, node.as_deref()).await,
         }
     })
 }
@@ -263,6 +269,33 @@ async fn metadata(settings: &Praefect, name: &str, path: &str) -> u8 {
     0
 }
 
+/// Looks whether the replicas of storages are there, and forgets those that aren't. One whose Gitaly doesn't answer now is
+/// looked at when it is back: a disk that isn't the one of before has none.
+async fn verify(settings: &Praefect, name: &str, only: Option<&str>) -> u8 {
+    let records = Records { pool: Pool::new(settings.database.clone()) };
+    let of_storage = settings.virtual_storage.iter().filter(|one| one.name == name);
+    let nodes =
+        of_storage.flat_map(|one| &one.node).filter(|node| only.is_none_or(|only| only == node.storage));
+    let mut marked = 0;
+    for node in nodes {
+        let all = match records.all(name).await {
+            Ok(all) => all,
+            Err(error) => return failed("verify", &error.to_string()),
+        };
+        for (path, _) in all.iter().filter(|(_, record)| record.replicas.contains_key(&node.storage)) {
+            marked += 1;
+            let found = Repositories::of(&node.storage, &node.reached()).refs(path).await;
+            if matches!(found, Err(Refused { status: StatusCode::NOT_FOUND, .. }))
+                && let Err(error) = records.missing(name, path, &node.storage).await
+            {
+                return failed("verify", &error.to_string());
+            }
+        }
+    }
+    say(format!("{marked} replicas marked unverified"));
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -280,6 +313,8 @@ mod tests {
         assert_eq!(asked("-config /x sql-ping"), Some(Command::SqlPing));
         let loss = Command::Dataloss { storage: Some("default".into()), partially: true };
         assert_eq!(asked("-config /x dataloss -virtual-storage default -partially-unavailable"), Some(loss));
+        let verify = Command::Verify { storage: "default".into(), node: Some("gitaly-2".into()) };
+        assert_eq!(asked("-config /x verify -virtual-storage default -storage gitaly-2"), Some(verify));
         assert_eq!(asked("sql-ping"), None);
         assert_eq!(asked("-config /x serve"), None);
     }

@@ -235,6 +235,14 @@ impl Records {
         Ok(())
     }
 
+    /// A storage has no replica of a repository, whatever was recorded.
+    pub async fn missing(&self, storage: &str, path: &str, node: &str) -> Result<(), Error> {
+        let sql = "DELETE FROM storage_repositories
+                   WHERE virtual_storage = $1 AND relative_path = $2 AND storage = $3";
+        self.pool.take().await?.execute(sql, &[&storage, &path, &node]).await?;
+        Ok(())
+    }
+
     /// Writes down that a node answered, or that it didn't.
     pub async fn seen(&self, praefect: &str, storage: &str, node: &str, active: bool) -> Result<(), Error> {
         let sql = "INSERT INTO node_status VALUES ($1, $2, $3, now(), CASE WHEN $4 THEN now() END)

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 
-use nix::sys::signal::Signal;
+use proptest::test_runner::{Config, TestRunner};
 use refarch::architecture::{Component, of_size};
 use refarch::deployment::{Deployment, Node, NodeName, resolve};
 use refarch::spec::{self, Size};
@@ -16,8 +16,9 @@ const EXAMPLE: &str = include_str!("../../../../examples/lab-3k.yml");
 const WORLD: &str = include_str!("world.py");
 const NAME: &str = "recorded";
 const UP: [&str; 4] = ["up", "--yes", "--until", "configure"];
-/// At how many moments of a run it is killed; `REFARCH_KILLS` says another number.
-const KILLS: usize = 4;
+/// After how many of a run's events it is killed, each time in a run of its own and after another one; `REFARCH_KILLS` says
+/// another number, or `all`.
+const KILLS: u32 = 4;
 
 fn text() -> String {
     let named = EXAMPLE.lines().map(|line| if line.starts_with("name: ") { "name: recorded" } else { line });
@@ -130,19 +131,33 @@ fn wherever_the_driver_of_a_3k_is_killed_the_next_run_finishes_its_work() {
     store["data_disks"] = json!({});
     let store = store.to_string();
 
-    let kills = std::env::var("REFARCH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
-    for kill in 0..kills {
-        let moment = 20 + (events - 30) * kill / kills;
+    let killed = |after: usize| {
         let stage = stage(&deployment, Some(store.as_bytes()));
-        let mut up = stage.start(&UP);
-        up.until("its moment", |running| (running.events().len() >= moment).then_some(()));
-        up.signal(Signal::SIGKILL);
+        let mut up = stage.start_with(&UP, &[("REFARCH_TEST_KILLED_AFTER", &after.to_string())]);
+        assert_eq!(up.end().code, None, "it outlived event {after} of {events}");
         drop(up);
         stage.run(&UP).assert(0, &[]);
         assert_order(&deployment, &log(&stage));
         assert_one_set_of_keys(&stage, &deployment);
         assert_settled(&stage);
+    };
+    let wanted = std::env::var("REFARCH_KILLS").unwrap_or_default();
+    if wanted == "all" {
+        (1..events).for_each(killed);
+        return;
     }
+    let cases = wanted.parse().unwrap_or(KILLS);
+    let mut runner = TestRunner::new(Config {
+        cases,
+        max_shrink_iters: 0,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let result = runner.run(&(1..events), |after| {
+        killed(after);
+        Ok(())
+    });
+    result.unwrap();
 }
 
 #[test]
