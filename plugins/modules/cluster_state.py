@@ -19,7 +19,8 @@ options:
         C(redis), C(sentinel), C(praefect), C(gitaly), C(storages), C(database), C(redis_clients), C(object_storage) and
         C(prometheus) are true or false.
       - C(load_balancer) is the path of HAProxy's socket.
-      - C(flows) is a list of C({to, address, port}), connections that the node must be able to open.
+      - C(flows) is a list of C({to, address, port, protocol}), connections that the node must be able to open. Over UDP an
+        answer of Consul's gossip is waited for; where that is encrypted, nothing over UDP is tried.
     type: dict
     required: true
   salt:
@@ -74,6 +75,11 @@ RAKE_LIMIT = 180
 # Consul's names for what it thinks of a member.
 # Source: https://developer.hashicorp.com/consul/api-docs/agent#list-members (read 2026-11).
 MEMBER_STATUS = {0: "none", 1: "alive", 2: "leaving", 3: "left", 4: "failed"}
+
+# The gossip's message 0, a ping, with its number and no name: in MessagePack {"SeqNo": 1, "Node": ""}. Whoever gets it answers
+# to where it came from. Source: https://pkg.go.dev/github.com/hashicorp/memberlist and its net.go, v0.5 (read 2026-11).
+GOSSIP_PING = b"\x00\x82\xa5SeqNo\x01\xa4Node\xa0"
+GOSSIP_TRIES = 3
 
 
 # --- what the nodes must agree on
@@ -385,9 +391,30 @@ def ask_prometheus():
 
 
 def connect(flow):
-    """Opens a connection and closes it; None where that went well."""
+    """Opens a connection and closes it."""
+    socket.create_connection((flow["address"], flow["port"]), timeout=CONNECT_LIMIT).close()
+
+
+def ping_gossip(flow):
+    """Asks a Consul agent over UDP whether it lives: whatever comes back has come through. A packet may be lost, so it is
+    sent again. From a port of its own: from that of the agent, answers could pass a firewall that remembers the agent's own
+    packets."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(CONNECT_LIMIT / GOSSIP_TRIES)
+        asking.connect((flow["address"], flow["port"]))
+        for left in reversed(range(GOSSIP_TRIES)):
+            asking.send(GOSSIP_PING)
+            try:
+                return asking.recv(65536)
+            except TimeoutError:
+                if not left:
+                    raise
+
+
+def try_flow(flow):
+    """What stands in the way; None where nothing does."""
     try:
-        socket.create_connection((flow["address"], flow["port"]), timeout=CONNECT_LIMIT).close()
+        (ping_gossip if flow["protocol"] == "udp" else connect)(flow)
     except TimeoutError:
         return {**flow, "error": "no answer, as from a firewall"}
     except OSError as error:
@@ -395,9 +422,20 @@ def connect(flow):
     return None
 
 
+def gossip_is_open(path=f"{DATA}/consul/config.json"):
+    """Whether the agents understand whoever speaks to them: with a key of their own they answer nobody else.
+    Source: https://developer.hashicorp.com/consul/docs/reference/agent/configuration-file/encryption (read 2026-11)."""
+    try:
+        return not json.loads(read_text(path)).get("encrypt")
+    except (Unasked, ValueError):
+        return True
+
+
 def ask_flows(flows):
+    if not gossip_is_open():
+        flows = [flow for flow in flows if flow["protocol"] != "udp"]
     with concurrent.futures.ThreadPoolExecutor(max(1, min(64, len(flows)))) as pool:
-        return {"count": len(flows), "closed": [closed for closed in pool.map(connect, flows) if closed]}
+        return {"count": len(flows), "closed": [closed for closed in pool.map(try_flow, flows) if closed]}
 
 
 def questions(ask, salt):

@@ -77,6 +77,8 @@ pub enum Check {
     SignIn,
     /// Is it GitLab or the stand-in, and does the spec say the same?
     Standin,
+    /// Does plain HTTP lead to HTTPS?
+    Redirect,
     /// Is it ready, as seen from here?
     ReadinessOutside,
     /// Does the web server of a node answer?
@@ -177,12 +179,13 @@ pub enum Check {
 
 impl Check {
     /// All checks, in the order of reports.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 54] = [
         Self::Dns,
         Self::Tcp,
         Self::Tls,
         Self::SignIn,
         Self::Standin,
+        Self::Redirect,
         Self::ReadinessOutside,
         Self::Health,
         Self::Liveness,
@@ -242,6 +245,7 @@ impl Check {
             Self::Tls => "tls",
             Self::SignIn => "sign_in",
             Self::Standin => "standin",
+            Self::Redirect => "redirect",
             Self::ReadinessOutside => "readiness_outside",
             Self::Health => "health",
             Self::Liveness => "liveness",
@@ -300,6 +304,7 @@ impl Check {
             Self::Dns | Self::Tcp | Self::Tls => Level::Reach,
             Self::SignIn
             | Self::Standin
+            | Self::Redirect
             | Self::ReadinessOutside
             | Self::Health
             | Self::Liveness
@@ -381,7 +386,7 @@ impl Check {
             | Self::Topology
             | Self::Components => &[],
             Self::Tcp => &[Self::Dns],
-            Self::Tls => &[Self::Tcp],
+            Self::Tls | Self::Redirect => &[Self::Tcp],
             Self::SignIn | Self::ReadinessOutside | Self::Token => &[Self::Tls],
             Self::Standin => &[Self::SignIn],
             Self::Version | Self::Group => &[Self::Token],
@@ -428,6 +433,7 @@ impl Check {
             Self::Tls => "browsers, git and runners refuse a certificate that they can't trust",
             Self::SignIn => "the sign-in page comes only when NGINX, Workhorse, Puma and the database work",
             Self::Standin => "a proof on the stand-in is a proof of the topology, not of GitLab",
+            Self::Redirect => "people type the name without a scheme, and old links have none either",
             Self::ReadinessOutside => "a load balancer sends traffic only to what it sees ready",
             Self::Health => "a node that does not answer itself serves nobody",
             Self::Liveness => "a Puma that is not alive has to be restarted before anything else helps",

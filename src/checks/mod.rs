@@ -19,6 +19,7 @@ pub mod preflight;
 mod question;
 mod readiness;
 mod readiness_outside;
+mod redirect;
 mod sign_in;
 mod size;
 mod ssh;

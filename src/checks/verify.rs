@@ -15,7 +15,8 @@ use super::question::Patience;
 use super::target::{NodeTarget, Options, Proxy, Target};
 use super::verdict::Verdict;
 use super::{
-    api, behind_proxy, dns, node_health, node_state, readiness_outside, sign_in, size, ssh, standin, tcp, tls,
+    api, behind_proxy, dns, node_health, node_state, readiness_outside, redirect, sign_in, size, ssh,
+    standin, tcp, tls,
 };
 use crate::events::{Finding, Kind, Sender, Status};
 use crate::instance::{Instance, Proxied, Trust, Untrusted, Way};
@@ -152,8 +153,11 @@ async fn ask_outside(
     let instance = usable.then(|| connect(target, way.as_ref(), trust)).flatten();
     let instance = instance.as_ref().ok_or(if way.is_none() { Check::Tcp } else { Check::Tls });
     let unasked = target.standin.is_none() && options.level > Level::Reach && !options.asks(Check::SignIn);
-    let (page, outside, asked, calls_itself) = tokio::join!(
+    let plain = redirect::place(&target.url, way.as_ref()).filter(|_| options.asks(Check::Redirect));
+    let redirected = async { Some(redirect::check(target, plain?, patience).await) };
+    let (page, redirected, outside, asked, calls_itself) = tokio::join!(
         when(options.asks(Check::SignIn), sign_in::check(instance, patience)),
+        redirected,
         when(options.asks(Check::ReadinessOutside), readiness_outside::check(instance, patience)),
         when(options.asks(Check::Token), api::check(target, options, instance)),
         when(unasked, calls_itself_standin(instance, patience)),
@@ -167,7 +171,7 @@ async fn ask_outside(
             say(standin::check(target.standin, answer.as_ref()));
         }
     }
-    outside.into_iter().for_each(&mut say);
+    redirected.into_iter().chain(outside).for_each(&mut say);
     if let Some(asked) = asked {
         let identity = asked.identity.clone();
         asked.behind(signed_out).into_iter().for_each(&mut say);
@@ -380,7 +384,9 @@ pub(super) mod tests {
         let options = options(Level::Health);
         let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         let names: Vec<_> = verdict.findings.iter().map(|finding| finding.check.as_str()).collect();
-        let asked = Check::ALL.into_iter().filter(|check| options.asks(*check) && !check.needs_facts());
+        // The server has a port of its own, beside which nobody expects plain HTTP.
+        let applies = |check: &Check| !check.needs_facts() && *check != Check::Redirect;
+        let asked = Check::ALL.into_iter().filter(|check| options.asks(*check) && applies(check));
         assert_eq!(names, asked.map(Check::name).collect::<Vec<_>>(), "{:#?}", verdict.findings);
         // Every page of this server is the sign-in page, so that readiness from outside is not what it should be.
         assert_eq!(status(&verdict, Check::ReadinessOutside), Status::Fail);
@@ -418,7 +424,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn one_root_cause_is_one_failure() {
         let (server, target) = serving(PAGE).await;
-        drop(server);
+        server.stop().await;
         let options = options(Level::Health);
         let refused = async |_: &NodeTarget, _: &[String], _| Err(Unasked("no route to host".into()));
         let verdict = verify_with(&target, &options, &nobody(&options), &refused, None).await;
@@ -438,7 +444,7 @@ pub(super) mod tests {
         let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         assert_eq!(names(&verdict), ["sign_in", "liveness"]);
         assert_eq!(verdict.outcome(), Outcome::Pass);
-        drop(server);
+        server.stop().await;
         let verdict = verify_with(&target, &options, &nobody(&options), &healthy, None).await;
         assert_eq!(names(&verdict), ["tcp", "tls", "sign_in", "liveness"], "{:#?}", verdict.findings);
     }

@@ -115,6 +115,12 @@ impl Drop for TlsServer {
 }
 
 impl TlsServer {
+    /// Ends it; afterwards nothing listens there any more, which dropping it alone only begins.
+    pub(crate) async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+
     pub(crate) async fn start(identity: Identity, behaviour: Behaviour) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)

@@ -227,14 +227,20 @@ fn flows(deployment: &Deployment, bound: &Bound, node: &deployment::Node) -> Vec
     let is = |name: &str, node: &deployment::Node| {
         node.component.name() == name || (name == ALL_NODES && node.component.has_package())
     };
-    let mine = |flow: &&deployment::Flow| flow.protocol == "tcp" && is(&flow.from, node);
+    let mine = |flow: &&deployment::Flow| is(&flow.from, node);
     let mut found = BTreeSet::new();
     for flow in deployment.flows.iter().filter(mine) {
         for to in deployment.nodes.values().filter(|to| is(&flow.to, to) && to.name != node.name) {
             if let Some(made) = bound.nodes.get(&to.name) {
-                found.insert((to.name.to_string(), made.private_address.clone(), flow.port));
+                found.insert((to.name.to_string(), made.private_address.clone(), flow.port, flow.protocol));
             }
         }
     }
-    found.into_iter().map(|(to, address, port)| Flow { to, address, port }).collect()
+    let flow = |(to, address, port, protocol): (_, _, _, &str)| Flow {
+        to,
+        address,
+        port,
+        protocol: protocol.into(),
+    };
+    found.into_iter().map(flow).collect()
 }

@@ -24,8 +24,10 @@ pub struct Mistake {
     inventory: BTreeMap<String, Value>,
     /// Secrets of a node.
     secrets: Vec<OtherSecret>,
-    /// The flow that the firewalls don't let through.
-    closed_flow: Option<ClosedFlow>,
+    /// Certificates of a node.
+    certificates: Vec<OtherCertificate>,
+    /// The flows that the firewalls don't let through.
+    closed_flows: Vec<ClosedFlow>,
 }
 
 /// A text and what stands there instead.
@@ -46,13 +48,30 @@ struct OtherSecret {
     value: String,
 }
 
-/// A row of the port table.
+/// A certificate that a node serves instead of the deployment's, for the same key.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct OtherCertificate {
+    node: NodeName,
+    certificate: String,
+}
+
+/// A flow of the port table; over every transport where none is named. What it is for may stand beside it.
+#[derive(Debug, Deserialize)]
 struct ClosedFlow {
     from: String,
     to: String,
     port: u16,
+    protocol: Option<String>,
+}
+
+impl ClosedFlow {
+    fn is(&self, flow: &Value) -> bool {
+        flow["from"] == self.from
+            && flow["to"] == self.to
+            && flow["port"] == self.port
+            && self.protocol.as_ref().is_none_or(|protocol| flow["protocol"] == *protocol)
+    }
 }
 
 impl Mistake {
@@ -64,8 +83,22 @@ impl Mistake {
         serde_json::from_str(&text).map(Some).map_err(|error| failed(error.to_string()))
     }
 
-    /// Puts it into the rendered files. A text or a flow that isn't there is an error: a test would prove nothing.
-    pub fn put_into(&self, tree: &mut Tree) -> Result<(), Error> {
+    /// Puts it into the rendered files. A text or a flow that isn't there is an error: a test would prove nothing. What
+    /// goes to nodes is only known with addresses.
+    pub fn put_into(&self, tree: &mut Tree, is_bound: bool) -> Result<(), Error> {
+        if is_bound {
+            self.put_on_nodes(tree)?;
+        }
+        self.change_json(tree, "terraform/terraform.tfvars.json", |values| {
+            let Some(flows) = values["flows"].as_array_mut() else { return false };
+            let is_there = |closed: &ClosedFlow| flows.iter().any(|flow| closed.is(flow));
+            let all_are_there = self.closed_flows.iter().all(is_there);
+            flows.retain(|flow| !self.closed_flows.iter().any(|closed| closed.is(flow)));
+            all_are_there
+        })
+    }
+
+    fn put_on_nodes(&self, tree: &mut Tree) -> Result<(), Error> {
         for Replacement { node, text, by } in &self.gitlab_rb {
             let path = format!("ansible/files/{node}/gitlab.rb");
             let now = String::from_utf8_lossy(tree.get(&path).unwrap_or_default()).into_owned();
@@ -82,15 +115,7 @@ impl Mistake {
                 })
             })?;
         }
-        let Some(closed) = &self.closed_flow else { return Ok(()) };
-        self.change_json(tree, "terraform/terraform.tfvars.json", |values| {
-            let Some(flows) = values["flows"].as_array_mut() else { return false };
-            let before = flows.len();
-            flows.retain(|flow| {
-                flow["from"] != closed.from || flow["to"] != closed.to || flow["port"] != closed.port
-            });
-            flows.len() < before
-        })
+        Ok(())
     }
 
     /// Changes a JSON file of the tree; an error where there was nothing to change.
@@ -112,6 +137,12 @@ impl Mistake {
     pub fn secret(&self, node: &NodeName, name: &str) -> Option<&str> {
         let mut others = self.secrets.iter();
         others.find(|other| other.node == *node && other.name == name).map(|other| other.value.as_str())
+    }
+
+    /// The other certificate of a node.
+    pub fn certificate(&self, node: &NodeName) -> Option<&str> {
+        let other = self.certificates.iter().find(|other| other.node == *node)?;
+        Some(&other.certificate)
     }
 
     /// The nodes as they are while a cluster is built: refarch restarts no node of a built one, and a test has to.

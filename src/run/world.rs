@@ -265,7 +265,7 @@ impl World {
         #[cfg(feature = "lab-tests")]
         let tree = {
             let mut tree = tree;
-            self.mistake.as_ref().map_or(Ok(()), |mistake| mistake.put_into(&mut tree))?;
+            self.mistake.as_ref().map_or(Ok(()), |mistake| mistake.put_into(&mut tree, bound.is_some()))?;
             tree
         };
         Ok(tree)

@@ -252,10 +252,43 @@ class Flows(unittest.TestCase):
             with socket.socket() as other:
                 other.bind(("127.0.0.1", 0))
                 closed = other.getsockname()[1]
-                flows = [{"to": "a", "address": "127.0.0.1", "port": port}, {"to": "b", "address": "127.0.0.1", "port": closed}]
+                flows = [{"to": to, "address": "127.0.0.1", "port": at, "protocol": "tcp"} for to, at in (("a", port), ("b", closed))]
                 told = cluster_state.ask_flows(flows)
         self.assertEqual(told["count"], 2)
         self.assertEqual([(one["to"], one["error"]) for one in told["closed"]], [("b", "Connection refused")])
+
+    def test_over_udp_an_answer_is_waited_for(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            for one in (agent, silent):
+                one.bind(("127.0.0.1", 0))
+            got = []
+
+            def answer():
+                # The first packet is lost.
+                agent.recvfrom(4096)
+                packet, whence = agent.recvfrom(4096)
+                got.append(packet)
+                agent.sendto(b"\x02alive", whence)
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            flows = [{"to": to, "address": "127.0.0.1", "port": one.getsockname()[1], "protocol": "udp"} for to, one in (("a", agent), ("b", silent))]
+            with mock.patch.object(cluster_state, "CONNECT_LIMIT", 0.6):
+                told = cluster_state.ask_flows(flows)
+            thread.join()
+        self.assertEqual(got, [cluster_state.GOSSIP_PING])
+        self.assertEqual([(one["to"], one["error"]) for one in told["closed"]], [("b", "no answer, as from a firewall")])
+
+    def test_gossip_with_a_key_answers_no_stranger_and_is_not_tried(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "config.json")
+            for text, is_open in (('{"encrypt": "a2V5"}', False), ('{"server": true}', True), ("{", True)):
+                path.write_text(text)
+                self.assertEqual(cluster_state.gossip_is_open(str(path)), is_open, text)
+            self.assertTrue(cluster_state.gossip_is_open(str(Path(folder, "missing"))))
+        flow = {"to": "a", "address": "127.0.0.1", "port": 9, "protocol": "udp"}
+        with mock.patch.object(cluster_state, "gossip_is_open", return_value=False):
+            self.assertEqual(cluster_state.ask_flows([flow]), {"count": 0, "closed": []})
 
 
 class RailsFiles(unittest.TestCase):

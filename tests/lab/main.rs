@@ -4,6 +4,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that meets the unexpected must fail")]
 
+mod closed_flows;
 mod cluster;
 mod deployment;
 #[path = "../common/ended.rs"]
@@ -13,6 +14,7 @@ mod life;
 mod losses;
 mod luck;
 mod machine;
+mod mistakes;
 mod opentofu;
 mod process;
 mod ruby;

@@ -321,6 +321,8 @@ pub struct ClosedFlow {
     pub to: String,
     /// The port there.
     pub port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
     /// Why it failed.
     pub error: String,
 }

@@ -63,6 +63,8 @@ pub struct Flow {
     pub address: String,
     /// The port there.
     pub port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
 }
 
 impl Cluster {

@@ -92,7 +92,8 @@ fn after(mistake: &str) -> Option<Cluster> {
             answer!(it, "acme-rails-2", host_keys).keys.insert("ssh-ed25519".into(), "SHA256:other".into());
         }
         "package_version_differs" => {
-            member(it, "acme-rails-2").state.as_mut().unwrap().package.installed = Some("18.5.7-ee.0".into());
+            member(it, "acme-rails-2").state.as_mut().unwrap().package.installed =
+                Some("18.11.3-ee.0".into());
         }
         "sidekiq_object_storage_key" => {
             for bucket in answer!(it, "acme-sidekiq-1", object_storage).buckets.values_mut() {
@@ -119,7 +120,12 @@ fn after(mistake: &str) -> Option<Cluster> {
             server_down(it, "acme-external-lb-1", "acme-rails-2", "L7STS", Some(404));
         }
         "flow_closed" => {
-            let closed = ClosedFlow { to: "acme-praefect-1".into(), port: 2305, error: "no answer".into() };
+            let closed = ClosedFlow {
+                to: "acme-praefect-1".into(),
+                port: 2305,
+                protocol: "tcp".into(),
+                error: "no answer".into(),
+            };
             answer!(it, "acme-gitaly-1", flows).closed.push(closed);
         }
         "certificate_expired" => return None,

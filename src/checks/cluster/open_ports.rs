@@ -1,5 +1,6 @@
 //! Can a node open every connection that the port table gives it?
 
+use super::facts::ClosedFlow;
 use super::member::{Cluster, Member};
 use super::seen::Seen;
 use crate::checks::question::Miss;
@@ -16,10 +17,9 @@ pub fn judge(_: &Cluster, member: &Member) -> Result<String, Miss> {
     if let Some(told) = seen.take(member.about(|state| state.flows.as_ref())) {
         count = told.count;
         for flow in &told.closed {
-            seen.wrong(format!(
-                "{} can't reach port {} of {}: {}",
-                member.name, flow.port, flow.to, flow.error
-            ));
+            let ClosedFlow { to, port, protocol, error } = flow;
+            let port = if protocol == "udp" { format!("UDP port {port}") } else { format!("port {port}") };
+            seen.wrong(format!("{} can't reach {port} of {to}: {error}", member.name));
         }
     }
     seen.answer(format!("all {count} connections can be opened"), REMEDY)
@@ -27,7 +27,7 @@ pub fn judge(_: &Cluster, member: &Member) -> Result<String, Miss> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::{Asked, ClosedFlow};
+    use super::super::facts::Asked;
     use super::super::tests::{healthy, told};
     use super::*;
     use crate::checks::catalogue::Check;
@@ -45,17 +45,18 @@ mod tests {
     fn fails_on_a_flow_that_is_closed() {
         let mut cluster = healthy();
         let Some(Asked::Told(view)) = &mut told(&mut cluster, NODE).flows else { panic!() };
-        view.closed.push(ClosedFlow {
-            to: "acme-praefect-1".into(),
-            port: 2305,
-            error: "no answer, as from a firewall".into(),
-        });
+        for (to, port, protocol) in [("acme-praefect-1", 2305, "tcp"), ("acme-gitaly-2", 8301, "udp")] {
+            let error = "no answer, as from a firewall".into();
+            view.closed.push(ClosedFlow { to: to.into(), port, protocol: protocol.into(), error });
+        }
         let miss = judge(&cluster, cluster.named(NODE).unwrap()).unwrap_err();
         assert_eq!(miss.status, Status::Fail);
-        assert_eq!(
-            miss.saw,
-            "acme-gitaly-1 can't reach port 2305 of acme-praefect-1: no answer, as from a firewall"
-        );
+        for words in [
+            "acme-gitaly-1 can't reach port 2305 of acme-praefect-1: no answer, as from a firewall",
+            "acme-gitaly-1 can't reach UDP port 8301 of acme-gitaly-2: no answer, as from a firewall",
+        ] {
+            assert!(miss.saw.contains(words), "{}", miss.saw);
+        }
     }
 
     #[test]

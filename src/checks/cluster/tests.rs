@@ -52,7 +52,12 @@ pub fn told<'a>(cluster: &'a mut Cluster, name: &str) -> &'a mut ClusterState {
 
 fn bare(at: usize, name: String, component: Component) -> Member {
     let flows = if component == Component::Gitaly {
-        vec![Flow { to: "acme-praefect-1".into(), address: "198.18.4.1".into(), port: 2305 }]
+        vec![Flow {
+            to: "acme-praefect-1".into(),
+            address: "198.18.4.1".into(),
+            port: 2305,
+            protocol: "tcp".into(),
+        }]
     } else {
         Vec::new()
     };
