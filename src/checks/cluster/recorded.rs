@@ -21,17 +21,22 @@ fn recorded() -> Cluster {
     let mut cluster = healthy();
     cluster.members.retain(|member| facts.contains_key(&member.name));
     for member in &mut cluster.members {
-        if let Some(address) = addresses.get(&member.name) {
-            member.address.clone_from(address);
-        }
+        // The load balancers have no agent, and an address that was made up could be another node's in the record.
+        member.address = addresses.get(&member.name).unwrap_or(&member.name).clone();
         member.told = Ok(facts.remove(&member.name).unwrap());
     }
+    // The keys that refarch keeps are in no record: those that the first Rails node showed stand for them.
+    let rails = cluster.members.iter().find(|member| member.name == "acme-rails-1").unwrap();
+    let Some(Asked::Told(shown)) = &rails.told.as_ref().unwrap().host_keys else { panic!("no host keys") };
+    cluster.host_keys = Some(shown.keys.clone());
     cluster
 }
 
 #[test]
 fn what_a_healthy_cluster_told_passes() {
+    // All but those that ask the node's own state, which is recorded elsewhere, and ports from here.
     let only = [
+        Check::Consul,
         Check::Patroni,
         Check::Pgbouncer,
         Check::DatabaseEndpoint,
@@ -40,8 +45,13 @@ fn what_a_healthy_cluster_told_passes() {
         Check::Praefect,
         Check::Gitaly,
         Check::ObjectStorage,
+        Check::SharedSecrets,
+        Check::SshHostKeys,
         Check::LoadBalancer,
         Check::Allowlist,
+        Check::Prometheus,
+        Check::OpenPorts,
+        Check::Topology,
     ];
     let options = Options { only: Some(only.into()), ..options(Level::Conformance) };
     let findings = judge(&recorded(), &Reached::default(), &options);
