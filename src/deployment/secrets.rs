@@ -232,10 +232,8 @@ pub fn needed_secrets(deployment: &Deployment) -> Vec<SecretName> {
 /// (`registry.internal_certificate`, `postgresql.internal_certificate`) are left to the package: they
 /// are taken into the store after the first node was configured.
 ///
-/// The key that signs OpenID Connect's tokens has the 2048 bits that GitLab's documentation makes it with
-/// (docs.gitlab.com, charts/installation/secrets, "GitLab Rails secret", read 2026-11), which is also the
-/// least that RS256 allows (RFC 7518, 3.3). One of 4096, as the package draws where none is given, takes a
-/// second by luck. A key that is there stays as it is.
+/// The key that signs `OpenID Connect`'s tokens is as long as the package makes it: to be quicker by a second once is no
+/// reason to hand out a weaker one.
 #[must_use]
 pub fn shared_secrets(version: GitlabVersion) -> Vec<SharedSecret> {
     use SecretKind::{Alphanumeric, Base64, Hex, RsaPem};
@@ -246,7 +244,7 @@ pub fn shared_secrets(version: GitlabVersion) -> Vec<SharedSecret> {
         one("gitlab_rails", "db_key_base", Hex(64)),
         one("gitlab_rails", "otp_key_base", Hex(64)),
         one("gitlab_rails", "encrypted_settings_key_base", Hex(64)),
-        one("gitlab_rails", "openid_connect_signing_key", RsaPem(2048)),
+        one("gitlab_rails", "openid_connect_signing_key", RsaPem(4096)),
         list("gitlab_rails", "active_record_encryption_primary_key", Alphanumeric(32)),
         list("gitlab_rails", "active_record_encryption_deterministic_key", Alphanumeric(32)),
         one("gitlab_rails", "active_record_encryption_key_derivation_salt", Alphanumeric(32)),
