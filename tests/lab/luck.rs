@@ -251,7 +251,7 @@ impl<'a> Project<'a> {
     fn new(cluster: &'a Deployment, rails: &str) -> Self {
         let ruby = format!(
             "token = User.find_by_username('root').personal_access_tokens.create(scopes: ['api'], name: 'luck', \
-             expires_at: 1.day.from_now)\ntoken.set_token('{TOKEN}')\ntoken.save!"
+             expires_at: 2.days.from_now)\ntoken.set_token('{TOKEN}')\ntoken.save!"
         );
         cluster.on(rails, &format!("gitlab-rails runner \"{ruby}\""));
         let spec = std::fs::read_to_string(cluster.spec()).expect("a spec");
