@@ -11,6 +11,7 @@ mod cluster;
 mod dns;
 mod function;
 mod group;
+mod level;
 mod node;
 mod node_health;
 mod node_state;
@@ -30,14 +31,16 @@ mod tls;
 mod verdict;
 mod verify;
 
-pub use catalogue::{Check, Level, UnknownCheck, UnknownLevel};
+pub use catalogue::{Check, UnknownCheck};
 pub use cluster::{
     Cluster, ClusterState, Flow, Lost, Member, Reached, RedisGroup, VERSION as CLUSTER_VERSION, asks,
     held_by, judge as judge_cluster, redis_leader, scan,
 };
 pub use group::{GroupName, NoGroupName};
+pub use level::{Level, UnknownLevel};
 pub use node_state::{NodeFacts, Offset};
 pub use question::Patience;
+pub(crate) use question::{Miss, Question};
 pub use target::{Machine, NodeHealth, NodeTarget, Options, Proxy, SshAccess, Target, WantedVersion};
 pub use verdict::{Counts, Outcome, Verdict};
 pub use verify::{Interrupted, judge_nodes, tell, verify};

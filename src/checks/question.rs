@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use miette::Diagnostic;
 use tokio::time::Instant;
 
 use super::catalogue::Check;
+use super::preflight;
 use crate::events::{Finding, Status};
 use crate::instance::{Limits, pauses};
 
@@ -31,10 +33,29 @@ impl Default for Patience {
     }
 }
 
+/// Whose question it is, of whichever catalogue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    name: &'static str,
+    why: &'static str,
+}
+
+impl From<Check> for Asker {
+    fn from(check: Check) -> Self {
+        Self { name: check.name(), why: check.why() }
+    }
+}
+
+impl From<preflight::Check> for Asker {
+    fn from(check: preflight::Check) -> Self {
+        Self { name: check.name(), why: check.why() }
+    }
+}
+
 /// A question that was asked and has no answer yet.
 #[derive(Debug)]
-pub(super) struct Question {
-    check: Check,
+pub(crate) struct Question {
+    asker: Asker,
     node: Option<String>,
     asked: String,
     wanted: String,
@@ -43,7 +64,7 @@ pub(super) struct Question {
 
 /// An answer that is no pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Miss {
+pub(crate) struct Miss {
     pub(super) status: Status,
     pub(super) saw: String,
     pub(super) remedy: String,
@@ -51,16 +72,22 @@ pub(super) struct Miss {
 }
 
 impl Miss {
-    pub(super) fn fail(saw: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn fail(saw: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { status: Status::Fail, saw: saw.into(), remedy: remedy.into(), passing: false }
     }
 
-    pub(super) fn warn(saw: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn warn(saw: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { status: Status::Warn, ..Self::fail(saw, remedy) }
     }
 
-    pub(super) fn skip(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn skip(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { status: Status::Skip, ..Self::fail(reason, remedy) }
+    }
+
+    /// An error as the answer that something is wrong, with its own help.
+    pub(crate) fn of_error(error: &(dyn Diagnostic + 'static)) -> Self {
+        let help = error.help().map(|help| help.to_string());
+        Self::fail(error.to_string(), help.unwrap_or_default())
     }
 
     /// Says whether asking again a little later may give another answer.
@@ -70,27 +97,34 @@ impl Miss {
 }
 
 impl Question {
-    pub(super) fn new(check: Check, asked: impl Into<String>, wanted: impl Into<String>) -> Self {
-        Self { check, node: None, asked: asked.into(), wanted: wanted.into(), began: Instant::now() }
+    pub(crate) fn new(check: impl Into<Asker>, asked: impl Into<String>, wanted: impl Into<String>) -> Self {
+        Self {
+            asker: check.into(),
+            node: None,
+            asked: asked.into(),
+            wanted: wanted.into(),
+            began: Instant::now(),
+        }
     }
 
-    pub(super) fn on(self, node: &str) -> Self {
+    pub(crate) fn on(self, node: &str) -> Self {
         Self { node: Some(node.to_owned()), ..self }
     }
 
     /// The finding that no attempt was needed for.
-    pub(super) fn answer(self, answer: Result<String, Miss>) -> Finding {
+    pub(crate) fn answer(self, answer: Result<String, Miss>) -> Finding {
         let (status, saw, remedy) = match answer {
             Ok(saw) => (Status::Pass, saw, None),
-            Err(miss) => (miss.status, miss.saw, Some(miss.remedy)),
+            // An error may know no help.
+            Err(miss) => (miss.status, miss.saw, Some(miss.remedy).filter(|remedy| !remedy.is_empty())),
         };
         Finding {
-            check: self.check.name().to_owned(),
+            check: self.asker.name.to_owned(),
             status,
             asked: self.asked,
             saw,
             wanted: self.wanted,
-            why: self.check.why().to_owned(),
+            why: self.asker.why.to_owned(),
             remedy,
             node: self.node,
             duration: self.began.elapsed(),

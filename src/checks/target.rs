@@ -7,8 +7,9 @@ use camino::Utf8PathBuf;
 use secrecy::SecretString;
 use url::Url;
 
-use super::catalogue::{Check, Level};
+use super::catalogue::Check;
 use super::group::GroupName;
+use super::level::Level;
 use super::question::Patience;
 
 /// What is verified.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::catalogue::{Check, Level};
+use super::catalogue::Check;
+use super::level::Level;
 use crate::events::{Finding, Status};
 
 /// What a verification came to.
@@ -58,14 +59,17 @@ pub struct Verdict {
 impl Counts {
     /// How these ended.
     #[must_use]
-    pub fn of(findings: &[Finding]) -> Self {
-        let count = |status| findings.iter().filter(|finding| finding.status == status).count();
-        Self {
-            pass: count(Status::Pass),
-            warn: count(Status::Warn),
-            fail: count(Status::Fail),
-            skip: count(Status::Skip),
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
+        let mut counts = Self::default();
+        for finding in findings {
+            match finding.status {
+                Status::Pass => counts.pass += 1,
+                Status::Warn => counts.warn += 1,
+                Status::Fail => counts.fail += 1,
+                Status::Skip => counts.skip += 1,
+            }
         }
+        counts
     }
 }
 

@@ -7,8 +7,9 @@ use futures_util::stream;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::catalogue::{Check, Level};
+use super::catalogue::Check;
 use super::function::{self, Trail, Work, after_interrupt};
+use super::level::Level;
 use super::node::{Reply, Unasked};
 use super::node_state::NodeFacts;
 use super::question::Patience;

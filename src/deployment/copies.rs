@@ -1,6 +1,6 @@
 //! Which nodes hold what a node holds: those from which it is filled again when its disk is lost.
 
-use super::{Database, Deployment, Git, NodeName, Redis, RedisGroup};
+use super::{Database, Deployment, Git, NodeName, RedisGroup};
 use crate::architecture::Component;
 
 /// Nodes that each hold what the others hold.
@@ -57,7 +57,7 @@ impl Deployment {
             (Component::Postgres, Database::Cluster { members, .. }, _) => Some(Copies::Patroni(members)),
             (Component::Gitaly, _, Git::Cluster { praefects, gitalys, .. }) => {
                 let place = gitalys.iter().position(|gitaly| gitaly == name)?;
-                Some(Copies::Gitaly { praefects, gitalys, storage: format!("gitaly-{}", place + 1) })
+                Some(Copies::Gitaly { praefects, gitalys, storage: Git::clustered_storage(place) })
             }
             (Component::Redis | Component::RedisCache | Component::RedisPersistent, ..) => {
                 self.redis_group_of(name).map(Copies::Redis)
@@ -70,25 +70,14 @@ impl Deployment {
     /// The group of Redis under Sentinel that a node is of.
     #[must_use]
     pub fn redis_group_of(&self, name: &NodeName) -> Option<&RedisGroup> {
-        match &self.topology.redis {
-            Redis::Sentinel(group) => vec![group],
-            Redis::Split { cache, persistent } => vec![cache, persistent],
-            Redis::OnNode | Redis::Single(_) | Redis::External(_) => Vec::new(),
-        }
-        .into_iter()
-        .find(|group| group.nodes.contains(name))
+        self.topology.redis.groups().into_iter().find(|group| group.nodes.contains(name))
     }
 
     /// Takes over which nodes of Redis were made anew, and whom each was told to follow then. Names of nodes that are no
     /// more mean nothing.
     pub fn follow<'a>(&mut self, follows: impl Iterator<Item = (&'a str, &'a str)>) {
-        let groups = match &mut self.topology.redis {
-            Redis::Sentinel(group) => vec![group],
-            Redis::Split { cache, persistent } => vec![cache, persistent],
-            Redis::OnNode | Redis::Single(_) | Redis::External(_) => return,
-        };
         let follows: Vec<_> = follows.collect();
-        for group in groups {
+        for group in self.topology.redis.groups_mut() {
             let named = |name: &str| group.nodes.iter().find(|node| node.as_str() == name).cloned();
             let of_group = follows.iter().filter_map(|(node, leader)| named(node).zip(named(leader)));
             group.follows = of_group.filter(|(node, leader)| node != leader).collect();

@@ -58,6 +58,27 @@ pub enum Redis {
     External(ExternalRedis),
 }
 
+impl Redis {
+    /// The groups under Sentinel.
+    #[must_use]
+    pub fn groups(&self) -> Vec<&RedisGroup> {
+        match self {
+            Self::Sentinel(group) => vec![group],
+            Self::Split { cache, persistent } => vec![cache, persistent],
+            Self::OnNode | Self::Single(_) | Self::External(_) => Vec::new(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn groups_mut(&mut self) -> Vec<&mut RedisGroup> {
+        match self {
+            Self::Sentinel(group) => vec![group],
+            Self::Split { cache, persistent } => vec![cache, persistent],
+            Self::OnNode | Self::Single(_) | Self::External(_) => Vec::new(),
+        }
+    }
+}
+
 /// Nodes with Redis, which a Sentinel on each of them watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisGroup {
@@ -101,6 +122,14 @@ pub enum Git {
         /// The node with the routers' database.
         database: NodeName,
     },
+}
+
+impl Git {
+    /// The storage of the Gitaly node at this place behind Praefect, which takes another name for another storage.
+    #[must_use]
+    pub fn clustered_storage(index: usize) -> String {
+        format!("gitaly-{}", index + 1)
+    }
 }
 
 /// Who keeps uploads, artifacts, packages and the like.

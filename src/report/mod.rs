@@ -29,4 +29,5 @@ pub use status::{
 pub use status_text::status_text;
 pub use style::{Style, Tone};
 pub use summary::Summary;
+pub(crate) use text::counted;
 pub use verdict::{print_verdict, verdict_text};

@@ -108,7 +108,7 @@ impl<'a> From<&'a Report> for Document<'a> {
             refarch: env!("CARGO_PKG_VERSION"),
             started: report.started.to_string(),
             duration_ms: milliseconds(report.duration),
-            counts: CountsObject::of(&report.findings.iter().collect::<Vec<_>>()),
+            counts: Counts::of(&report.findings).into(),
             waived: waived
                 .map(|waiver| WaiverObject { check: waiver.check.name(), because: &waiver.because })
                 .collect(),
@@ -186,6 +186,7 @@ fn headline(report: &Report, style: Style) -> String {
         Outcome::Fail => ("FAIL", Tone::Bad, "not all is ready"),
     };
     let mut text = format!("{}  {}\n", style.paint(tone, word), report.url);
+    let Counts { pass, warn, fail, skip } = Counts::of(&report.findings);
     let line = format!(
         "{means}; of {} of `{}`, a {} of {} on {}: {}, in {}",
         counted(report.findings.len(), "check"),
@@ -193,7 +194,7 @@ fn headline(report: &Report, style: Style) -> String {
         report.architecture,
         counted(report.nodes, "node"),
         report.provider,
-        ended(Counts::of(&report.findings)),
+        ended([pass, warn, fail, skip]),
         spoken(report.duration),
     );
     text.push_str(&wrapped("", &line));
@@ -270,12 +271,15 @@ fn with_node(finding: &Finding) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::document::tests::assert_committed;
     use super::*;
-    use crate::checks::preflight::{Answer, Asked, Waiver};
+    use crate::checks::preflight::Waiver;
+    use crate::checks::{Miss, Question};
 
-    fn finding(check: Check, node: Option<&str>, answer: Answer) -> Finding {
-        let asked = Asked::new(check, format!("what is asked for `{check}`"), "what is wanted");
-        node.map_or_else(|| asked.clone(), |node| asked.clone().on(node)).answer(answer)
+    fn finding(check: Check, node: Option<&str>, answer: Result<&str, Miss>) -> Finding {
+        let question = Question::new(check, format!("what is asked for `{check}`"), "what is wanted");
+        let question = if let Some(node) = node { question.on(node) } else { question };
+        question.answer(answer.map(ToOwned::to_owned))
     }
 
     fn report() -> Report {
@@ -292,12 +296,15 @@ mod tests {
             findings: Vec::new(),
         };
         report.take_in([
-            finding(Check::Spec, None, Answer::pass("GitLab 18.11.2 as a 3k of 29 nodes, on lab")),
-            finding(Check::Terraform, None, Answer::fail("find `terraform`: it is nowhere", "install it")),
-            finding(Check::Room, None, Answer::skip("nobody tells", "look by hand")),
-            finding(Check::Package, None, Answer::warn("an odd one", "look at it")),
+            finding(Check::Spec, None, Ok("GitLab 18.11.2 as a 3k of 29 nodes, on lab")),
+            finding(Check::Terraform, None, Err(Miss::fail("find `terraform`: it is nowhere", "install it"))),
+            finding(Check::Room, None, Err(Miss::skip("nobody tells", "look by hand"))),
+            finding(Check::Package, None, Err(Miss::warn("an odd one", "look at it"))),
         ]);
         report.tell_waivers();
+        for finding in &mut report.findings {
+            finding.duration = std::time::Duration::ZERO;
+        }
         report
     }
 
@@ -326,27 +333,21 @@ mod tests {
     #[test]
     fn nodes_that_say_the_same_share_a_row_and_each_failure_has_its_own() {
         let name = |nth| format!("acme-rails-{nth}");
-        let of = |answer: &Answer| -> Vec<Finding> {
+        let of = |answer: Result<&str, Miss>| -> Vec<Finding> {
             (1..4).map(|nth| finding(Check::Room, Some(&name(nth)), answer.clone())).collect()
         };
         let rows = |findings: &[Finding]| -> Vec<String> {
             rows(&findings.iter().collect::<Vec<_>>()).into_iter().map(|row| row.words).collect()
         };
-        assert_eq!(rows(&of(&Answer::warn("swap", "off"))), ["3 nodes: swap"]);
-        assert_eq!(rows(&of(&Answer::fail("down", "up"))).len(), 3);
-        let mixed = [of(&Answer::pass("1 GB")), of(&Answer::pass("2 GB"))].concat();
+        assert_eq!(rows(&of(Err(Miss::warn("swap", "off")))), ["3 nodes: swap"]);
+        assert_eq!(rows(&of(Err(Miss::fail("down", "up")))).len(), 3);
+        let mixed = [of(Ok("1 GB")), of(Ok("2 GB"))].concat();
         assert_eq!(rows(&mixed), ["6 nodes"]);
     }
 
     #[test]
     fn the_committed_schema_is_current() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/preflight.schema.json");
-        let current = pretty(&preflight_schema());
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            fs_err::write(path, &current).unwrap();
-        }
-        let committed = fs_err::read_to_string(path).unwrap_or_default();
-        assert!(committed == current, "renew it: UPDATE_EXPECT=1 cargo test the_committed_schema");
+        assert_committed("preflight", &preflight_schema());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::status::{AtWork, Changes, ChangesWord, Existing, ExistingWord, LastVerdict, NodeStatus, Status};
 use super::style::{Style, Tone};
 use super::text::{counted, wrapped};
-use super::verdict::STANDIN;
+use super::verdict::{STANDIN, ended};
 
 /// The status as text that fits 80 columns. `spec` is the spec as the user named it.
 #[must_use]
@@ -116,14 +116,7 @@ fn verified(last: Option<&LastVerdict>, now: Timestamp) -> Vec<String> {
     let Some(last) = last else { return vec!["never, as far as this work directory knows".into()] };
     let word = last.outcome.to_uppercase();
     let counts = last.counts;
-    let ended = [
-        (counts.pass, "passed"),
-        (counts.warn, "warned"),
-        (counts.fail, "failed"),
-        (counts.skip, "could not look"),
-    ];
-    let ended = ended.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
-    let ended = ended.collect::<Vec<_>>().join(", ");
+    let ended = ended([counts.pass, counts.warn, counts.fail, counts.skip]);
     let when = last.started.parse::<Timestamp>().map_or_else(
         |_| last.started.clone(),
         |started| format!("{} ({})", started.strftime("%Y-%m-%d %H:%M UTC"), ago(started, now)),
@@ -160,6 +153,7 @@ fn would_change(changes: &Changes, spec: &str) -> Vec<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::document::tests::assert_committed;
     use super::super::status::{
         Configure, DiskStatus, HostStatus, NetworkStatus, STATUS_VERSION, ServiceStatus, SpecStatus,
         VerdictCounts, WorkDirectory, status_json, status_schema,
@@ -293,13 +287,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_committed_schema_is_current() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/status.schema.json");
-        let current = super::super::document::pretty(&status_schema());
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            fs_err::write(path, &current).unwrap();
-        }
-        let committed = fs_err::read_to_string(path).unwrap_or_default();
-        assert!(committed == current, "renew it: UPDATE_EXPECT=1 cargo test the_committed_schema");
+        assert_committed("status", &status_schema());
     }
 
     #[test]

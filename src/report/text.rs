@@ -72,7 +72,7 @@ pub(super) fn seconds(seconds: f64) -> Duration {
 }
 
 /// `1 check`, `2 checks`.
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 

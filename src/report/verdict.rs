@@ -1,6 +1,6 @@
 //! A verdict as text: what it is, what was not tested, what to do, how long it took.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
 use super::style::{Style, Tone};
@@ -66,7 +66,8 @@ fn headline(verdict: &Verdict, style: Style) -> String {
         let _ = write!(text, " ({STANDIN})");
     }
     text.push('\n');
-    let ended = ended(verdict.counts());
+    let Counts { pass, warn, fail, skip } = verdict.counts();
+    let ended = ended([pass, warn, fail, skip]);
     let total = counted(verdict.findings.len(), "check");
     let of = verdict.deployment.as_ref().map(|deployment| format!(" of `{deployment}`")).unwrap_or_default();
     let counts = format!("{means}; of {total}{of} at level {}: {ended}", verdict.level);
@@ -81,16 +82,11 @@ fn headline(verdict: &Verdict, style: Style) -> String {
     text
 }
 
-/// How many checks ended how, in words.
-pub(super) fn ended(counts: Counts) -> String {
-    let ended = [
-        (counts.pass, "passed"),
-        (counts.warn, "warned"),
-        (counts.fail, "failed"),
-        (counts.skip, "could not look"),
-    ];
-    let ended = ended.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
-    ended.collect::<Vec<_>>().join(", ")
+/// How many checks passed, warned, failed and could not look, in words.
+pub(super) fn ended<N: Default + fmt::Display + PartialEq>(counts: [N; 4]) -> String {
+    let words = ["passed", "warned", "failed", "could not look"];
+    let ended = counts.into_iter().zip(words).filter(|(count, _)| *count != N::default());
+    ended.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
 fn not_tested(verdict: &Verdict, style: Style) -> String {

@@ -13,7 +13,7 @@ use super::nodes::{self, Gathered};
 use super::{Error, world::World};
 use crate::ansible::{Playbook, Told};
 use crate::checks::{self, Check, Cluster, ClusterState, Flow, Level, Member, Options, Reached, RedisGroup};
-use crate::deployment::{self, Database, Deployment, NodeName, Objects, Redis};
+use crate::deployment::{self, Database, Deployment, NodeName, Objects};
 use crate::events::{Finding, Status};
 use crate::render::{Bound, STATS_SOCKET};
 use crate::workdir::SshKey;
@@ -199,11 +199,7 @@ fn cluster(deployment: &Deployment, bound: &Bound) -> Cluster {
         counts,
         members: members.collect(),
         patroni: matches!(deployment.topology.database, Database::Cluster { .. }),
-        redis: match &deployment.topology.redis {
-            Redis::Sentinel(one) => vec![group(one)],
-            Redis::Split { cache, persistent } => vec![group(cache), group(persistent)],
-            Redis::OnNode | Redis::Single(_) | Redis::External(_) => Vec::new(),
-        },
+        redis: deployment.topology.redis.groups().into_iter().map(group).collect(),
         object_storage: !matches!(deployment.topology.objects, Objects::LocalDisk),
         host_keys: None,
     }

@@ -127,12 +127,17 @@ pub async fn follow(world: &mut World, bound: &Bound, decided: &Decided) -> Resu
 
 /// The nodes of Redis that are about to be configured from their beginning while others of their group stand.
 fn new_redis(world: &World, decided: &Decided) -> BTreeSet<NodeName> {
-    let is_finished = |name: &NodeName| decided.states().get(name).is_some_and(|state| state.stamp.is_some());
+    let is_finished = |name: &NodeName| is_finished(decided.states(), name);
     let is_new = |name: &NodeName| {
         let group = world.deployment.redis_group_of(name);
         !is_finished(name) && group.is_some_and(|group| group.nodes.iter().any(is_finished))
     };
     decided.rollout.converged().into_iter().filter(is_new).collect()
+}
+
+/// Whether a node was configured to its end.
+fn is_finished(states: &BTreeMap<NodeName, NodeState>, name: &NodeName) -> bool {
+    states.get(name).is_some_and(|state| state.stamp.is_some())
 }
 
 /// Has Praefect look again at what lies on the storages of a step's new Gitalys, before they are there: what it has written
@@ -145,7 +150,7 @@ pub async fn doubt(
     step: &Step,
     states: &BTreeMap<NodeName, NodeState>,
 ) -> Result<(), Error> {
-    let is_finished = |name: &NodeName| states.get(name).is_some_and(|state| state.stamp.is_some());
+    let is_finished = |name: &NodeName| is_finished(states, name);
     let mut storages = Vec::new();
     let mut router = None;
     for name in step.nodes.iter().filter(|name| !is_finished(name)) {

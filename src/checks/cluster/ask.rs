@@ -102,7 +102,7 @@ mod tests {
 
     use super::super::tests::healthy;
     use super::*;
-    use crate::checks::catalogue::Level;
+    use crate::checks::level::Level;
     use crate::checks::verify::tests::options;
 
     const MODULE: &str = include_str!("../../../plugins/modules/cluster_state.py");

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::facts::{Asked, Bucket, ClosedFlow, Words};
 use super::tests::{healthy, member, told};
 use super::*;
-use crate::checks::catalogue::Level;
+use crate::checks::level::Level;
 use crate::checks::verify::tests::options;
 use crate::events::Status;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::facts::{Asked, ClusterState};
 use super::tests::healthy;
 use super::*;
-use crate::checks::catalogue::Level;
+use crate::checks::level::Level;
 use crate::checks::verify::tests::options;
 use crate::events::Status;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::facts::ClusterState;
 use super::*;
 use crate::architecture::Component;
-use crate::checks::catalogue::Level;
+use crate::checks::level::Level;
 use crate::checks::verify::tests::options;
 use crate::events::Status;
 

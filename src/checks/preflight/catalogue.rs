@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::checks::level::quoted;
+
 /// Whom a check asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
@@ -186,13 +188,9 @@ impl fmt::Display for Check {
 
 /// A word that names no check of preflight.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is no check of preflight; its checks are {}", names())]
+#[error("`{word}` is no check of preflight; its checks are {}", quoted(Check::ALL.map(Check::name)))]
 pub struct UnknownCheck {
     word: String,
-}
-
-fn names() -> String {
-    Check::ALL.map(|check| format!("`{check}`")).join(", ")
 }
 
 impl FromStr for Check {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use super::ask::Answer;
+use crate::checks::question::Miss;
 
 /// What a package file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,29 +44,31 @@ pub fn read_package(text: &str) -> Option<PackageFile> {
 }
 
 /// Is a package file what the nodes need?
-#[must_use]
-pub fn package(found: &PackageFile, wanted: &WantedPackage) -> Answer {
+pub(crate) fn package(found: &PackageFile, wanted: &WantedPackage) -> Result<String, Miss> {
     let saw = format!("{} {} for {}", found.name, found.version, found.architecture);
     if found.name != wanted.name {
-        return Answer::fail(
+        return Err(Miss::fail(
             saw,
             format!("name the file of the package `{}` in `gitlab.package`", wanted.name),
-        );
+        ));
     }
     if found.version != wanted.version {
         let remedy = "name the package of the spec's version, or set `gitlab.version` to the package's";
-        return Answer::fail(saw, remedy);
+        return Err(Miss::fail(saw, remedy));
     }
     let fits = |wanted: &str| ["all", wanted].contains(&found.architecture.as_str());
     if !wanted.architectures.iter().all(|wanted| fits(wanted)) {
-        return Answer::fail(saw, "name the package that was built for the nodes' processor");
+        return Err(Miss::fail(saw, "name the package that was built for the nodes' processor"));
     }
-    Answer::pass(saw)
+    Ok(saw)
 }
 
 /// Does the name lead to the deployment? Only people need it: refarch itself asks the address.
-#[must_use]
-pub fn dns(host: &str, found: &io::Result<Vec<IpAddr>>, wanted: Option<IpAddr>) -> Answer {
+pub(crate) fn dns(
+    host: &str,
+    found: &io::Result<Vec<IpAddr>>,
+    wanted: Option<IpAddr>,
+) -> Result<String, Miss> {
     let record = |address: IpAddr| {
         let kind = if address.is_ipv4() { "A" } else { "AAAA" };
         format!("add the record `{host}. {kind} {address}` to your DNS before people use GitLab")
@@ -78,10 +80,10 @@ pub fn dns(host: &str, found: &io::Result<Vec<IpAddr>>, wanted: Option<IpAddr>) 
     let found = match found {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             let remedy = "see which resolver `/etc/resolv.conf` names and whether it answers";
-            return Answer::skip("the resolver gave no answer in time", remedy);
+            return Err(Miss::skip("the resolver gave no answer in time", remedy));
         }
-        Err(error) => return Answer::warn(format!("no address: {error}"), missing()),
-        Ok(found) if found.is_empty() => return Answer::warn("no address", missing()),
+        Err(error) => return Err(Miss::warn(format!("no address: {error}"), missing())),
+        Ok(found) if found.is_empty() => return Err(Miss::warn("no address", missing())),
         Ok(found) => found,
     };
     let saw = found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -90,35 +92,36 @@ pub fn dns(host: &str, found: &io::Result<Vec<IpAddr>>, wanted: Option<IpAddr>) 
             let remedy = format!(
                 "let the record of `{host}` hold {address}, or, where a proxy stands before it or this is a move, leave it until then"
             );
-            Answer::warn(format!("{saw}, and the deployment is {address}"), remedy)
+            Err(Miss::warn(format!("{saw}, and the deployment is {address}"), remedy))
         }
-        _ => Answer::pass(saw),
+        _ => Ok(saw),
     }
 }
 
 /// Is there room? `free` and `needed` are in MiB; nothing where the system doesn't tell.
-#[must_use]
-pub fn room(free: Option<u64>, needed: u64) -> Answer {
+pub(crate) fn room(free: Option<u64>, needed: u64) -> Result<String, Miss> {
     match free {
-        None => Answer::skip("the system doesn't tell how much is free", "look with `df` by hand"),
-        Some(free) if free < needed => Answer::fail(
+        None => Err(Miss::skip("the system doesn't tell how much is free", "look with `df` by hand")),
+        Some(free) if free < needed => Err(Miss::fail(
             format!("{free} MiB are free"),
             "make room there: Terraform's state lies there too, and on a full disk it could not be written down what was made",
-        ),
-        Some(free) => Answer::pass(format!("{free} MiB are free")),
+        )),
+        Some(free) => Ok(format!("{free} MiB are free")),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Check;
     use super::*;
+    use crate::checks::question::Question;
 
     fn wanted() -> WantedPackage {
         WantedPackage { name: "gitlab-ee", version: "18.11.2-ee.0".into(), architectures: vec!["amd64"] }
     }
 
-    fn says(answer: Answer) -> String {
-        let finding = super::super::Asked::new(super::super::Check::Package, "", "").answer(answer);
+    fn says(answer: Result<String, Miss>) -> String {
+        let finding = Question::new(Check::Package, "", "").answer(answer);
         let remedy = finding.remedy.map(|remedy| format!("\n  {remedy}")).unwrap_or_default();
         format!("{:?}: {}{remedy}", finding.status, finding.saw)
     }

@@ -3,11 +3,9 @@
 //! They are of the same kind as those of `verify`: what was asked, seen and wanted, why it matters and what to do. What
 //! they judge was gathered before, in one pass; nothing here changes the world.
 
-mod ask;
 mod catalogue;
-pub mod here;
+pub(crate) mod here;
 mod report;
 
-pub use ask::{Answer, Asked};
 pub use catalogue::{Check, Side, UnknownCheck};
 pub use report::{Outcome, Report, Waiver};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::ask::{Answer, Asked};
 use super::catalogue::Check;
+use crate::checks::question::{Miss, Question};
 use crate::events::{Finding, Status};
 
 /// What a preflight came to.
@@ -69,11 +69,11 @@ impl Report {
     pub fn tell_waivers(&mut self) {
         let told = |waiver: &Waiver| {
             let asked = format!("`--skip {}`", waiver.check);
-            let answer = Answer::skip(
+            let miss = Miss::skip(
                 format!("left out, because {}", waiver.because),
                 "leave `--skip` away to have it asked",
             );
-            Asked::new(waiver.check, asked, "to be asked").answer(answer)
+            Question::new(waiver.check, asked, "to be asked").answer(Err(miss))
         };
         self.findings.extend(self.waived.iter().map(told));
         self.take_in([]);
@@ -81,10 +81,10 @@ impl Report {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
-    pub(crate) fn report() -> Report {
+    fn report() -> Report {
         Report {
             deployment: "acme".into(),
             url: "https://gitlab.acme.example".into(),
@@ -98,20 +98,17 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn found(check: Check, answer: Answer) -> Finding {
-        Asked::new(check, "this", "that").answer(answer)
+    fn found(check: Check, miss: Miss) -> Finding {
+        Question::new(check, "this", "that").answer(Err(miss))
     }
 
     #[test]
     fn one_failure_fails_it_and_a_warning_or_a_skip_does_not() {
         let mut report = report();
-        report.take_in([
-            found(Check::Dns, Answer::warn("no", "do")),
-            found(Check::Room, Answer::skip("x", "y")),
-        ]);
+        report.take_in([found(Check::Dns, Miss::warn("no", "do")), found(Check::Room, Miss::skip("x", "y"))]);
         assert_eq!(report.outcome(), Outcome::Pass);
         assert_eq!(report.findings[0].check, "room", "in the catalogue's order");
-        report.take_in([found(Check::Package, Answer::fail("no", "do"))]);
+        report.take_in([found(Check::Package, Miss::fail("no", "do"))]);
         assert_eq!(report.outcome(), Outcome::Fail);
     }
 
@@ -119,7 +116,7 @@ pub(crate) mod tests {
     fn what_is_left_out_is_said_with_its_reason_and_never_counts() {
         let waived = vec![Waiver { check: Check::Dns, because: "the record comes on Monday".into() }];
         let mut report = Report { waived, ..report() };
-        report.take_in([found(Check::Dns, Answer::fail("no", "do"))]);
+        report.take_in([found(Check::Dns, Miss::fail("no", "do"))]);
         report.tell_waivers();
         let [finding] = report.findings.as_slice() else { panic!("{:?}", report.findings) };
         assert_eq!(finding.status, Status::Skip);

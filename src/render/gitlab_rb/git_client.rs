@@ -37,10 +37,5 @@ pub(super) fn settings(deployment: &Deployment) -> Result<Settings, Conflict> {
 
 /// The storage of the Gitaly node at this place, where each keeps a share of its own.
 pub(super) fn sharded_storage(index: usize) -> String {
-    if index == 0 { DEFAULT_STORAGE.to_owned() } else { clustered_storage(index) }
-}
-
-/// The storage of the Gitaly node at this place behind Praefect, which takes another name for another storage.
-pub(super) fn clustered_storage(index: usize) -> String {
-    format!("gitaly-{}", index + 1)
+    if index == 0 { DEFAULT_STORAGE.to_owned() } else { Git::clustered_storage(index) }
 }

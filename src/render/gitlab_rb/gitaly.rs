@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::common::{self, Agent, everywhere};
-use super::git_client::{clustered_storage, sharded_storage};
+use super::git_client::sharded_storage;
 use super::settings::says;
 use super::{Conflict, Settings, Value};
 use crate::deployment::{Deployment, Git, Node, NodeName, SecretName};
@@ -45,7 +45,7 @@ fn role(deployment: &Deployment, name: &NodeName) -> (String, SecretName) {
     let place = |nodes: &[NodeName]| nodes.iter().position(|node| node == name).unwrap_or_default();
     match &deployment.topology.git {
         Git::Cluster { gitalys, .. } => {
-            (clustered_storage(place(gitalys)), SecretName::PraefectInternalToken)
+            (Git::clustered_storage(place(gitalys)), SecretName::PraefectInternalToken)
         }
         Git::Sharded(nodes) => (sharded_storage(place(nodes)), SecretName::GitalyToken),
         Git::OnNode => (sharded_storage(0), SecretName::GitalyToken),

@@ -1,7 +1,7 @@
 //! A router of a Gitaly Cluster.
 
 use super::common::{self, Agent, everywhere};
-use super::git_client::{DEFAULT_STORAGE, clustered_storage};
+use super::git_client::DEFAULT_STORAGE;
 use super::{Conflict, Settings, Value};
 use crate::deployment::{Deployment, Git, Node, NodeName, SecretName};
 use crate::render::ports;
@@ -40,7 +40,7 @@ fn off(node: &Node) -> Result<Settings, Conflict> {
 fn configuration(gitalys: &[NodeName], database: &NodeName) -> Value {
     let storage = |(index, node)| {
         Value::map([
-            ("storage", clustered_storage(index).into()),
+            ("storage", Git::clustered_storage(index).into()),
             ("address", Value::at("tcp://", node, ports::GITALY)),
             ("token", SecretName::PraefectInternalToken.into()),
         ])

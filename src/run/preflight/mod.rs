@@ -19,6 +19,8 @@ use crate::terraform;
 const NEEDED_MIB: u64 = 64;
 const MEBIBYTE: u64 = 1024 * 1024;
 
+const INSTALL_SSH: &str = "install the OpenSSH client, as by `apt-get install openssh-client`";
+
 /// What hosts are reached by.
 const SSH_PROGRAMS: [&str; 3] = ["ssh", "ssh-keygen", "ssh-keyscan"];
 
@@ -41,10 +43,7 @@ pub async fn check(world: &World) -> Result<Tools, Error> {
     world.lab.check()?;
     let tools = Tools { terraform: terraform(world).await?, ansible: ansible(world).await? };
     for program in SSH_PROGRAMS {
-        world
-            .runner
-            .ambient()
-            .find(program, "install the OpenSSH client, as by `apt-get install openssh-client`")?;
+        world.runner.ambient().find(program, INSTALL_SSH)?;
     }
     owned_here(world).await?;
     if world.deployment.gitlab.package.is_standin() {

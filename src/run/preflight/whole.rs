@@ -1,6 +1,5 @@
 //! `refarch preflight`: everything is asked in one pass, and nothing is made or changed.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -9,8 +8,7 @@ use super::here;
 use crate::checks::preflight::{Report, Waiver};
 use crate::events::{Kind, Phase};
 use crate::run::phases::phase;
-use crate::run::{Error, PhaseFailed, World, infrastructure};
-use crate::terraform::STATE;
+use crate::run::{Error, PhaseFailed, World};
 
 /// Asks everything but what is waived.
 pub async fn preflight(world: &mut World, waived: Vec<Waiver>) -> Result<Report, PhaseFailed> {
@@ -31,23 +29,11 @@ async fn ask(world: &World, waived: Vec<Waiver>) -> Result<Report, Error> {
         duration: began.elapsed(),
         findings: Vec::new(),
     };
-    let front = front(world).await;
-    report.take_in(here::findings(world, front).await?);
+    report.take_in(here::findings(world).await?);
     report.tell_waivers();
     for finding in &report.findings {
         world.events.send(Kind::Finding(finding.clone()));
     }
     report.duration = began.elapsed();
     Ok(report)
-}
-
-/// The address that GitLab's name should lead to, where the hosts were made. That it can't be known is no finding: why
-/// is told by the checks of the tools.
-async fn front(world: &World) -> Option<IpAddr> {
-    if !world.workdir.terraform().join(STATE).exists() {
-        return None;
-    }
-    let terraform = super::terraform(world).await.ok()?;
-    let bound = infrastructure::outputs(&terraform).await.ok()??;
-    bound.endpoints.external.address.parse().ok()
 }
