@@ -22,10 +22,10 @@ pub struct Waivers {
 #[derive(Debug, Diagnostic, Error)]
 pub enum Unreasoned {
     /// Not as many reasons as checks.
-    #[error("`--skip` is given {skipped} times, and `--because` {reasons} times")]
+    #[error("`--skip` and `--because` belong together, and {skipped} and {reasons} of them are given")]
     #[diagnostic(
         code(refarch::cli::skip_because),
-        help("give each its own, as in `--skip swap --because \"the customer insists\"`")
+        help("give each check its own reason, as in `--skip dns --because \"the record comes on Monday\"`")
     )]
     Count {
         /// How many checks.
