@@ -31,7 +31,7 @@ VERSION = 1
 # A line stays short enough to be one write, whatever a module says.
 MESSAGE_HEAD = 12 * 1024
 MESSAGE_TAIL = 4 * 1024
-STATE_ACTIONS = ("node_state", "cluster_state")
+STATE_ACTIONS = ("node_state", "cluster_state", "host_state")
 COUNTS = ("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored")
 
 

@@ -46,18 +46,26 @@ pub struct Playbook {
     pub limit: Option<Vec<String>>,
     /// A JSON file whose values are variables of this run, and of no other.
     pub variables: Option<Utf8PathBuf>,
+    /// How many hosts are worked on at once, where it is not as many as usual.
+    pub forks: Option<usize>,
 }
 
 impl Playbook {
     /// A playbook for all of its hosts.
     pub fn new(file: impl Into<String>) -> Self {
-        Self { file: file.into(), limit: None, variables: None }
+        Self { file: file.into(), limit: None, variables: None, forks: None }
     }
 
     /// The same, with the variables of a file.
     #[must_use]
     pub fn with_variables(self, file: Utf8PathBuf) -> Self {
         Self { variables: Some(file), ..self }
+    }
+
+    /// The same, with so many hosts at once, however many there usually are.
+    #[must_use]
+    pub fn together(self, hosts: usize) -> Self {
+        Self { forks: Some(hosts.max(1)), ..self }
     }
 
     /// The same, for these nodes only.
@@ -109,6 +117,9 @@ impl Client {
         let mut command = self.command(&events)?.arg(&playbook.file);
         if let Some(nodes) = &playbook.limit {
             command = command.arg("--limit").arg(nodes.join(","));
+        }
+        if let Some(forks) = playbook.forks {
+            command = command.arg("--forks").arg(forks.to_string());
         }
         if let Some(file) = &playbook.variables {
             command = command.arg("--extra-vars").arg(format!("@{file}"));

@@ -153,11 +153,12 @@ class Deployment:
 ASK = """
 import json, sys, types
 def ask(plugins, given):
-    for name in ("ansible", "ansible.module_utils", "ansible.module_utils.basic", "ansible.module_utils.refarch_node", "node_state"):
+    shared = ["ansible.module_utils.refarch_node", "ansible.module_utils.refarch_host", "node_state"]
+    for name in ["ansible", "ansible.module_utils", "ansible.module_utils.basic", *shared]:
         sys.modules[name] = types.ModuleType(name)
     sys.modules["ansible.module_utils.basic"].AnsibleModule = None
-    exec(plugins[0], sys.modules["ansible.module_utils.refarch_node"].__dict__)
-    exec(plugins[1], sys.modules["node_state"].__dict__)
+    for name, source in zip(shared, plugins):
+        exec(source, sys.modules[name].__dict__)
     component, package, fqdn, disks = given
     module = sys.modules["node_state"]
     certificate = module.certificate_path(component, fqdn) if fqdn else None
@@ -166,7 +167,7 @@ ask(**"""
 
 
 def node_state_source() -> list[str]:
-    names = ("module_utils/refarch_node.py", "modules/node_state.py")
+    names = ("module_utils/refarch_node.py", "module_utils/refarch_host.py", "modules/node_state.py")
     return [(PROJECT / "plugins" / name).read_text() for name in names]
 
 

@@ -15,6 +15,7 @@ import plugins
 
 plugins.from_folder("modules")
 import node_state
+from ansible.module_utils import refarch_host
 from ansible.module_utils import refarch_node
 
 MARKER = {"version": 1, "deployment": "d", "suffix": "abc123", "component": "gitaly", "disk": "data", "uuid": "u", "built": True}
@@ -82,34 +83,34 @@ class Services(unittest.TestCase):
 class Disks(unittest.TestCase):
     def test_blkid(self):
         out = "DEVNAME=/dev/x\nUUID=ab-cd\nTYPE=ext4\n"
-        self.assertEqual(node_state.parse_blkid(0, out, ["ext4"]), ("ext4", "ab-cd"))
-        self.assertEqual(node_state.parse_blkid(2, "", []), (None, None))
-        self.assertEqual(node_state.parse_blkid(8, "", ["ext4", "squashfs"]), ("ambivalent", None))
+        self.assertEqual(refarch_host.parse_blkid(0, out, ["ext4"]), ("ext4", "ab-cd"))
+        self.assertEqual(refarch_host.parse_blkid(2, "", []), (None, None))
+        self.assertEqual(refarch_host.parse_blkid(8, "", ["ext4", "squashfs"]), ("ambivalent", None))
 
     def test_nothing_found_is_believed_only_if_nothing_is_listed(self):
-        self.assertEqual(node_state.parse_blkid(2, "", ["ext4", "squashfs"]), ("ambivalent", None))
+        self.assertEqual(refarch_host.parse_blkid(2, "", ["ext4", "squashfs"]), ("ambivalent", None))
 
     def test_a_partition_table_is_a_signature(self):
-        self.assertEqual(node_state.parse_blkid(0, "DEVNAME=/dev/x\nPTTYPE=gpt\n", ["gpt"]), ("gpt", None))
-        self.assertEqual(node_state.parse_blkid(0, "TYPE=ext4\nUUID=u\nPTTYPE=dos\n", []), ("ext4+dos", "u"))
+        self.assertEqual(refarch_host.parse_blkid(0, "DEVNAME=/dev/x\nPTTYPE=gpt\n", ["gpt"]), ("gpt", None))
+        self.assertEqual(refarch_host.parse_blkid(0, "TYPE=ext4\nUUID=u\nPTTYPE=dos\n", []), ("ext4+dos", "u"))
 
     def test_an_answer_without_a_type_is_no_empty_disk(self):
-        self.assertEqual(node_state.parse_blkid(0, "DEVNAME=/dev/x\n", []), ("unknown", None))
+        self.assertEqual(refarch_host.parse_blkid(0, "DEVNAME=/dev/x\n", []), ("unknown", None))
 
     def test_what_blkid_can_not_do_is_no_empty_disk(self):
         with self.assertRaises(node_state.Unreadable):
-            node_state.parse_blkid(4, "", [])
+            refarch_host.parse_blkid(4, "", [])
 
     def test_mountinfo(self):
         text = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 7:0 / /var/opt/git\\040lab rw - ext4 /dev/x rw\n"
-        self.assertTrue(node_state.parse_mountinfo(text, "7:0", "/var/opt/git lab"))
-        self.assertFalse(node_state.parse_mountinfo(text, "7:0", "/var/opt"))
-        self.assertFalse(node_state.parse_mountinfo(text, "7:1", "/var/opt/git lab"))
+        self.assertTrue(refarch_host.parse_mountinfo(text, "7:0", "/var/opt/git lab"))
+        self.assertFalse(refarch_host.parse_mountinfo(text, "7:0", "/var/opt"))
+        self.assertFalse(refarch_host.parse_mountinfo(text, "7:1", "/var/opt/git lab"))
 
     def test_the_upper_of_two_mounts_counts(self):
         text = "30 22 7:0 / /data rw - ext4 a rw\n31 30 7:9 / /data rw - ext4 b rw\n"
-        self.assertTrue(node_state.parse_mountinfo(text, "7:9", "/data"))
-        self.assertFalse(node_state.parse_mountinfo(text, "7:0", "/data"))
+        self.assertTrue(refarch_host.parse_mountinfo(text, "7:9", "/data"))
+        self.assertFalse(refarch_host.parse_mountinfo(text, "7:0", "/data"))
 
     def test_a_disk_that_is_not_there(self):
         disk = {"name": "data", "path": "/nowhere/disk", "mount": "/data"}
@@ -119,7 +120,7 @@ class Disks(unittest.TestCase):
         self.assertFalse(node_state.read_disk({"name": "data", "path": __file__, "mount": "/data"})["present"])
 
     def test_marker(self):
-        found = node_state.parse_marker(json.dumps(MARKER))
+        found = refarch_host.parse_marker(json.dumps(MARKER))
         self.assertEqual(found, {key: MARKER[key] for key in ("deployment", "suffix", "component", "uuid", "built")})
 
     def test_anything_else_is_no_marker(self):
@@ -127,7 +128,7 @@ class Disks(unittest.TestCase):
         wrong.append(json.dumps({key: value for key, value in MARKER.items() if key != "suffix"}))
         for text in wrong:
             with self.subTest(text):
-                self.assertIsNone(node_state.parse_marker(text))
+                self.assertIsNone(refarch_host.parse_marker(text))
 
 
 class Space(unittest.TestCase):
@@ -143,7 +144,7 @@ class Space(unittest.TestCase):
     def test_what_only_root_may_use_is_neither_held_nor_left(self):
         # As df counts it: of 100 blocks 30 are used and 40 are kept for root.
         answer = os.statvfs_result((1024, 1024, 100, 70, 30, 50, 45, 40, 0, 255))
-        with mock.patch.object(node_state.os, "statvfs", return_value=answer):
+        with mock.patch.object(refarch_host.os, "statvfs", return_value=answer):
             found = node_state.space_of("/anywhere")
         wanted = {"size_bytes": 60 * 1024, "free_bytes": 30 * 1024, "inodes": 45, "free_inodes": 40}
         self.assertEqual(found, wanted)
@@ -176,10 +177,10 @@ class Certificate(unittest.TestCase):
 
 class Clock(unittest.TestCase):
     def test_the_kernels_word(self):
-        record = bytearray(node_state.TIMEX_SIZE)
-        self.assertTrue(node_state.parse_timex(bytes(record)))
+        record = bytearray(refarch_host.TIMEX_SIZE)
+        self.assertTrue(refarch_host.parse_timex(bytes(record)))
         struct.pack_into("@Illlli", record, 0, 0, 0, 0, 0, 0, 0x2001 | 0x40)
-        self.assertFalse(node_state.parse_timex(bytes(record)))
+        self.assertFalse(refarch_host.parse_timex(bytes(record)))
 
     def test_reading_it(self):
         before = time.time()
@@ -190,11 +191,11 @@ class Clock(unittest.TestCase):
 
 class Machine(unittest.TestCase):
     def test_os_release(self):
-        self.assertEqual(node_state.parse_os_release('NAME="Debian"\nVERSION_ID="13"\nID=debian\n'), ("debian", "13"))
-        self.assertEqual(node_state.parse_os_release("ID=arch\n"), ("arch", None))
+        self.assertEqual(refarch_host.parse_os_release('NAME="Debian"\nVERSION_ID="13"\nID=debian\n'), ("debian", "13"))
+        self.assertEqual(refarch_host.parse_os_release("ID=arch\n"), ("arch", None))
 
     def test_memory(self):
-        self.assertEqual(node_state.parse_memory("MemTotal:       16777216 kB\nMemFree: 1 kB\n"), 16.0)
+        self.assertEqual(refarch_host.parse_memory("MemTotal:       16777216 kB\nMemFree: 1 kB\n"), 16.0)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ use crate::events::Finding;
 
 pub use ask::asks;
 pub use closed_ports::{Reached, scan};
-pub use facts::{ClusterState, VERSION};
+pub use facts::{Asked, ClusterState, VERSION};
 pub use member::{Cluster, Flow, Member, RedisGroup};
 pub use survivors::{Lost, held_by, redis_leader};
 

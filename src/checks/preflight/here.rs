@@ -112,22 +112,15 @@ pub(crate) fn room(free: Option<u64>, needed: u64) -> Result<String, Miss> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Check;
+    use super::super::tests::says;
     use super::*;
-    use crate::checks::question::Question;
 
     fn wanted() -> WantedPackage {
         WantedPackage { name: "gitlab-ee", version: "18.11.2-ee.0".into(), architectures: vec!["amd64"] }
     }
 
-    fn says(answer: Result<String, Miss>) -> String {
-        let finding = Question::new(Check::Package, "", "").answer(answer);
-        let remedy = finding.remedy.map(|remedy| format!("\n  {remedy}")).unwrap_or_default();
-        format!("{:?}: {}{remedy}", finding.status, finding.saw)
-    }
-
     fn of(text: &str) -> String {
-        says(package(&read_package(text).unwrap(), &wanted()))
+        says(&package(&read_package(text).unwrap(), &wanted()))
     }
 
     #[test]
@@ -149,7 +142,7 @@ mod tests {
     fn a_name_passes_warns_or_was_not_answered() {
         let address: IpAddr = "198.18.0.2".parse().unwrap();
         let other: IpAddr = "203.0.113.7".parse().unwrap();
-        let dns = |found, wanted| says(dns("gitlab.acme.example", &found, wanted));
+        let dns = |found, wanted| says(&dns("gitlab.acme.example", &found, wanted));
         assert!(dns(Ok(vec![address]), Some(address)).starts_with("Pass"));
         assert!(dns(Ok(vec![address]), None).starts_with("Pass"));
         insta::assert_snapshot!(
@@ -165,7 +158,7 @@ mod tests {
 
     #[test]
     fn room_is_there_or_is_not_or_is_not_told() {
-        assert!(says(room(Some(64), 64)).starts_with("Pass"));
-        insta::assert_snapshot!([says(room(Some(63), 64)), says(room(None, 64))].join("\n"));
+        assert!(says(&room(Some(64), 64)).starts_with("Pass"));
+        insta::assert_snapshot!([says(&room(Some(63), 64)), says(&room(None, 64))].join("\n"));
     }
 }

@@ -4,8 +4,17 @@
 //! they judge was gathered before, in one pass; nothing here changes the world.
 
 mod catalogue;
+mod disks;
+mod facts;
+mod flows;
 pub(crate) mod here;
+mod host;
 mod report;
+mod systems;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use catalogue::{Check, Side, UnknownCheck};
+pub use facts::{HostState, VERSION as HOST_VERSION};
+pub use host::{Host, Plan, findings as host_findings, not_made};
 pub use report::{Outcome, Report, Waiver};

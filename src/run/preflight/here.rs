@@ -15,9 +15,9 @@ use crate::events::Finding;
 use crate::process::{Command, Quiet, Stdout};
 use crate::report;
 use crate::run::given::{Flaw, Inspected};
-use crate::run::{Error, World, infrastructure, lab::Inspection};
+use crate::run::{Error, World, lab::Inspection};
 use crate::spec::{Package, Provider, Tls};
-use crate::terraform::{Client, STATE};
+use crate::terraform::Client;
 
 /// How long the resolver may take.
 const LOOKUP: Duration = Duration::from_secs(5);
@@ -25,18 +25,12 @@ const LOOKUP: Duration = Duration::from_secs(5);
 const READING: Duration = Duration::from_secs(30);
 const PACKAGE: &str = "gitlab-ee";
 
-/// Asks all of it.
-pub(super) async fn findings(world: &World) -> Result<Vec<Finding>, Error> {
-    let (terraform, client) = terraform_found(world).await?;
-    let front = match client {
-        Some(client) => front(world, &client).await,
-        None => None,
-    };
+/// Asks all but Terraform. `front` is the address that GitLab's name should lead to, where that is known.
+pub(super) async fn findings(world: &World, front: Option<IpAddr>) -> Result<Vec<Finding>, Error> {
     let mut findings = vec![spec(world), room(world)];
     let (ansible, ssh, owner, dns, package) =
         tokio::join!(ansible_found(world), ssh(world), owner(world), dns(world, front), package(world));
     findings.extend([ansible?, ssh, dns, package?]);
-    findings.extend(terraform);
     findings.extend(owner?);
     match world.deployment.provider {
         Provider::Lab(_) => findings.push(lab(world)),
@@ -76,7 +70,8 @@ fn room(world: &World) -> Finding {
         .answer(here::room(free_mib(path), NEEDED_MIB))
 }
 
-async fn terraform_found(world: &World) -> Result<(Option<Finding>, Option<Client>), Error> {
+/// Whether Terraform is there, and Terraform.
+pub(super) async fn terraform_found(world: &World) -> Result<(Option<Finding>, Option<Client>), Error> {
     match world.deployment.provider {
         Provider::Lab(_) => {}
     }
@@ -85,16 +80,6 @@ async fn terraform_found(world: &World) -> Result<(Option<Finding>, Option<Clien
     let client = found.as_ref().ok().cloned();
     let finding = answered(asked, found, |client| format!("{}, new enough", client.tool()))?;
     Ok((Some(finding), client))
-}
-
-/// The address that GitLab's name should lead to, where the hosts were made. That it can't be known is no finding: why
-/// is told by the checks of the tools.
-async fn front(world: &World, terraform: &Client) -> Option<IpAddr> {
-    if !world.workdir.terraform().join(STATE).exists() {
-        return None;
-    }
-    let bound = infrastructure::outputs(terraform).await.ok()??;
-    bound.endpoints.external.address.parse().ok()
 }
 
 async fn ansible_found(world: &World) -> Result<Finding, Error> {

@@ -3,6 +3,7 @@
 //! `up` stops at the first thing that it can't go on without; `refarch preflight` asks everything and tells all of it.
 
 mod here;
+mod hosts;
 mod whole;
 
 pub use whole::preflight;

@@ -4,11 +4,13 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::here;
-use crate::checks::preflight::{Report, Waiver};
-use crate::events::{Kind, Phase};
+use super::{here, hosts};
+use crate::checks::preflight::{Report, Waiver, not_made};
+use crate::events::{Finding, Kind, Phase};
+use crate::render::Bound;
 use crate::run::phases::phase;
-use crate::run::{Error, PhaseFailed, World};
+use crate::run::{Error, PhaseFailed, World, infrastructure};
+use crate::terraform::{Client, STATE};
 
 /// Asks everything but what is waived.
 pub async fn preflight(world: &mut World, waived: Vec<Waiver>) -> Result<Report, PhaseFailed> {
@@ -29,11 +31,35 @@ async fn ask(world: &World, waived: Vec<Waiver>) -> Result<Report, Error> {
         duration: began.elapsed(),
         findings: Vec::new(),
     };
-    report.take_in(here::findings(world).await?);
+    let (terraform, client) = here::terraform_found(world).await?;
+    let bound = match client {
+        Some(client) => bound(world, &client).await,
+        None => None,
+    };
+    let front = bound.as_ref().and_then(|bound| bound.endpoints.external.address.parse().ok());
+    let (of_here, of_hosts) = tokio::join!(here::findings(world, front), of_hosts(world, bound.as_ref()));
+    report.take_in(terraform);
+    report.take_in(of_here?);
+    report.take_in(of_hosts?);
     report.tell_waivers();
     for finding in &report.findings {
         world.events.send(Kind::Finding(finding.clone()));
     }
     report.duration = began.elapsed();
     Ok(report)
+}
+
+async fn of_hosts(world: &World, bound: Option<&Bound>) -> Result<Vec<Finding>, Error> {
+    match bound {
+        Some(bound) => hosts::findings(world, bound).await,
+        None => Ok(not_made()),
+    }
+}
+
+/// The hosts, where they were made. That they can't be known is no finding: why is told by the checks of the tools.
+async fn bound(world: &World, terraform: &Client) -> Option<Bound> {
+    if !(world.secrets_known && world.workdir.terraform().join(STATE).exists()) {
+        return None;
+    }
+    infrastructure::outputs(terraform).await.ok()?
 }
