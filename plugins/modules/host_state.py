@@ -19,7 +19,7 @@ options:
         those on which its services will listen.
       - C(sources) are addresses that packages are fetched from; C(measure) says whether to measure how fast a disk writes.
       - C(listen) lists C({port, protocol, expects}), where C(expects) other hosts will ask; C(flows) lists
-        C({to, address, port, protocol}), connections to open; C(window) is for how many seconds other hosts are waited for, and
+        C({to, address, port, protocol}), connections to open, where any are to be tried; C(window) is for how many seconds other hosts are waited for, and
         C(token) what a probe by UDP says and hears.
     type: dict
     required: true
@@ -284,7 +284,6 @@ def answer(question):
 
 def questions(asked):
     found = {
-        "flows": lambda: exchange(asked["listen"], asked["flows"], asked["token"], asked["window"]),
         "system": ask_system,
         "size": ask_size,
         "places": ask_places,
@@ -296,6 +295,8 @@ def questions(asked):
         "firewall": ask_firewall,
         "leftovers": lambda: ask_leftovers(asked["component"]),
     }
+    if asked["flows"] is not None:
+        found["flows"] = lambda: exchange(asked["listen"], asked["flows"], asked["token"], asked["window"])
     if asked["measure"]:
         found["speed"] = ask_speed
     if asked["sources"]:
@@ -304,7 +305,7 @@ def questions(asked):
 
 
 DEFAULTS = {
-    "data_disks": [], "ports": [], "sources": [], "measure": True, "listen": [], "flows": [], "token": "refarch", "window": 10,
+    "data_disks": [], "ports": [], "sources": [], "measure": True, "listen": [], "flows": None, "token": "refarch", "window": 10,
 }  # fmt: skip
 
 

@@ -174,10 +174,29 @@ pub fn preflight_text(report: &Report, style: Style) -> String {
     let skipped: Vec<&Finding> =
         report.findings.iter().filter(|finding| finding.status == Status::Skip).collect();
     let mut text = headline(report, style) + &table(report, style);
+    let (to_do, skipped) = (alike(&to_do), alike(&skipped));
     if !skipped.is_empty() {
+        let skipped: Vec<&Finding> = skipped.iter().collect();
         let _ = write!(text, "\n{}\n{}", style.paint(Tone::Strong, "Not tested"), reasons(&skipped));
     }
-    text + &details(&to_do, style)
+    text + &details(&to_do.iter().collect::<Vec<_>>(), style)
+}
+
+/// What several nodes say alike, once.
+fn alike(findings: &[&Finding]) -> Vec<Finding> {
+    let mut groups: Vec<(&Finding, usize)> = Vec::new();
+    let key = |finding: &Finding| (finding.check.clone(), finding.status, finding.saw.clone());
+    for finding in findings {
+        match groups.iter_mut().find(|(first, _)| key(first) == key(finding)) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((finding, 1)),
+        }
+    }
+    let named = |(first, count): (&Finding, usize)| match count {
+        1 => first.clone(),
+        _ => Finding { node: Some(counted(count, "node")), ..first.clone() },
+    };
+    groups.into_iter().map(named).collect()
 }
 
 fn headline(report: &Report, style: Style) -> String {
@@ -343,6 +362,8 @@ mod tests {
         assert_eq!(rows(&of(Err(Miss::fail("down", "up")))).len(), 3);
         let mixed = [of(Ok("1 GB")), of(Ok("2 GB"))].concat();
         assert_eq!(rows(&mixed), ["6 nodes"]);
+        let told = alike(&of(Err(Miss::warn("swap", "off"))).iter().collect::<Vec<_>>());
+        assert_eq!(told.iter().map(|it| it.node.as_deref()).collect::<Vec<_>>(), [Some("3 nodes")]);
     }
 
     #[test]

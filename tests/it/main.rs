@@ -9,6 +9,7 @@ mod ended;
 mod gitlab;
 mod given;
 mod luck;
+mod preflight;
 mod rooms;
 mod setting_keys;
 mod spec;

@@ -43,8 +43,8 @@ pub struct HostState {
     pub leftovers: Told<Leftovers>,
     /// What the servers of packages answer; absent where there are none.
     pub sources: Option<Told<Sources>>,
-    /// Which connections it could open.
-    pub flows: Told<Flows>,
+    /// Which connections it could open; absent where that was not to be tried.
+    pub flows: Option<Told<Flows>>,
 }
 
 /// What a host runs.

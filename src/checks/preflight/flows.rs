@@ -58,12 +58,8 @@ fn of_host(plan: &Plan, host: &Host, flows: &Flows) -> Result<String, Miss> {
 fn is_taken(plan: &Plan, flow: &ClosedFlow) -> bool {
     let other = plan.hosts.iter().find(|host| host.name == flow.to).and_then(|host| host.told.as_ref().ok());
     let Some((state, _)) = other else { return false };
-    match &state.flows {
-        Told::Told(flows) => {
-            flows.taken.iter().any(|taken| taken.port == flow.port && taken.protocol == flow.protocol)
-        }
-        Told::Unasked(_) => false,
-    }
+    let Some(Told::Told(flows)) = &state.flows else { return false };
+    flows.taken.iter().any(|taken| taken.port == flow.port && taken.protocol == flow.protocol)
 }
 
 fn words(why: &str) -> &str {

@@ -31,8 +31,6 @@ pub struct Host {
     pub memory_gb: f64,
     /// Its root disk, in GB.
     pub root_disk_gb: u32,
-    /// Why size, speed, clock and swap say nothing, where hosts share one machine.
-    pub simulated: Option<&'static str>,
     /// What it told, and how its clock stands; or why it told nothing.
     pub told: Result<(HostState, Offset), String>,
 }
@@ -46,14 +44,25 @@ pub struct Plan {
     pub deployment: String,
     /// The deployment's suffix.
     pub suffix: String,
+    /// Why size, speed, clock and swap say nothing, where hosts share one machine.
+    pub simulated: Option<&'static str>,
     /// Every host.
     pub hosts: Vec<Host>,
 }
 
+/// What hosts that share one machine can't tell.
+const SIMULATED: [Check; 4] = [Check::HostSize, Check::RootDisk, Check::DiskSpeed, Check::Swap];
+
 /// Every host's findings. One that told nothing has a single one, which says why.
 #[must_use]
 pub fn findings(plan: &Plan) -> Vec<Finding> {
-    plan.hosts.iter().flat_map(|host| of_host(plan, host)).collect()
+    let of_hosts = plan.hosts.iter().flat_map(|host| of_host(plan, host));
+    let Some(why) = plan.simulated else { return of_hosts.collect() };
+    let unasked = |check: Check| {
+        let miss = Miss::skip(why, "read nothing about speed or capacity into this deployment");
+        Question::new(check, "the hosts, by SSH", check.prepare()).answer(Err(miss))
+    };
+    SIMULATED.map(unasked).into_iter().chain(of_hosts).collect()
 }
 
 /// What is said where there are no hosts to ask yet.
@@ -67,33 +76,23 @@ pub fn not_made() -> Vec<Finding> {
 }
 
 fn of_host(plan: &Plan, host: &Host) -> Vec<Finding> {
-    let asked =
-        |check: Check| Question::new(check, format!("{} by SSH", host.name), check.prepare()).on(&host.name);
+    let asked = |check: Check| Question::new(check, "the host, by SSH", check.prepare()).on(&host.name);
     let (state, offset) = match &host.told {
         Ok((state, offset)) => (state, *offset),
         Err(why) => return vec![asked(Check::Reachable).answer(unreachable(why))],
     };
     let mut found = vec![(Check::Reachable, Ok("it answers, and becomes root".into()))];
-    let simulated = |answer: Result<String, Miss>| match host.simulated {
-        Some(why) => Err(Miss::skip(why, "read nothing about speed or capacity into this deployment")),
-        None => answer,
-    };
     found.push((Check::System, told(&state.system, |it| systems::judge(it, plan.gitlab))));
-    found.push((Check::HostSize, simulated(told(&state.size, |it| size(host, it.vcpu, it.memory_gb)))));
-    found.push((Check::RootDisk, simulated(told(&state.places, |it| disks::root(it, host.root_disk_gb)))));
     found.push((
         Check::DataDisk,
         told(&state.data_disks, |it| disks::data(it, &plan.deployment, &plan.suffix)),
     ));
-    let speed = state.speed.as_ref().map_or_else(
-        || Err(Miss::skip("it was not measured", "measure it with `fio` by hand")),
-        |speed| told(speed, disks::speed),
-    );
-    found.push((Check::DiskSpeed, simulated(speed)));
-    found.push((Check::HostClock, told(&state.clock, |it| clock(host, it.synchronized, offset))));
+    found.push((
+        Check::HostClock,
+        told(&state.clock, |it| clock(plan.simulated.is_some(), it.synchronized, offset)),
+    ));
     found.push((Check::Locale, told(&state.locale, |it| locale(&it.utf8))));
     found.push((Check::TimeZone, told(&state.time_zone, |it| time_zone(&it.name, &common_zone(plan)))));
-    found.push((Check::Swap, simulated(told(&state.swap, |it| swap(it.kib)))));
     found.push((Check::AccessControl, told(&state.access_control, access_control)));
     found.push((Check::Firewall, told(&state.firewall, |it| firewall(&it.active, flows_are_open(state)))));
     found.push((Check::Umask, told(&state.umask, |it| umask(it.mask))));
@@ -104,8 +103,22 @@ fn of_host(plan: &Plan, host: &Host) -> Vec<Finding> {
     if let Some(sources) = &state.sources {
         found.push((Check::PackageSource, told(sources, |it| package_source(&it.sources))));
     }
-    found.push((Check::Flows, flows::judge(plan, host, &state.flows)));
+    found.extend(state.flows.as_ref().map(|found| (Check::Flows, flows::judge(plan, host, found))));
+    if plan.simulated.is_none() {
+        found.extend(capacity(host, state));
+    }
     found.into_iter().map(|(check, answer)| asked(check).answer(answer)).collect()
+}
+
+/// What a host has of its own, where it is a machine of its own.
+fn capacity(host: &Host, state: &HostState) -> Vec<(Check, Result<String, Miss>)> {
+    let mut found = vec![
+        (Check::HostSize, told(&state.size, |it| size(host, it.vcpu, it.memory_gb))),
+        (Check::RootDisk, told(&state.places, |it| disks::root(it, host.root_disk_gb))),
+        (Check::Swap, told(&state.swap, |it| swap(it.kib))),
+    ];
+    found.extend(state.speed.as_ref().map(|speed| (Check::DiskSpeed, told(speed, disks::speed))));
+    found
 }
 
 /// What a host could not tell is a skip, whatever the question was.
@@ -148,7 +161,7 @@ fn size(host: &Host, vcpu: u32, memory_gb: f64) -> Result<String, Miss> {
     Ok(saw)
 }
 
-fn clock(host: &Host, synchronized: Option<bool>, offset: Offset) -> Result<String, Miss> {
+fn clock(simulated: bool, synchronized: Option<bool>, offset: Offset) -> Result<String, Miss> {
     let Offset { seconds, uncertainty_s } = offset;
     // What asking may have added is taken in the host's favour.
     let surely = (seconds.abs() - uncertainty_s).max(0.0);
@@ -159,7 +172,7 @@ fn clock(host: &Host, synchronized: Option<bool>, offset: Offset) -> Result<Stri
     if surely > CLOCK_WARN_S {
         return Err(Miss::warn(format!("{surely:.0} s or more off this machine's clock"), remedy));
     }
-    match (host.simulated.is_some(), synchronized) {
+    match (simulated, synchronized) {
         (true, _) => Ok("this machine's own clock".into()),
         (false, Some(true)) => Ok("it is kept right".into()),
         (false, Some(false)) => Err(Miss::warn("nobody keeps it right", remedy)),
@@ -229,7 +242,7 @@ fn access_control(found: &super::facts::AccessControl) -> Result<String, Miss> {
 }
 
 fn flows_are_open(state: &HostState) -> bool {
-    matches!(&state.flows, Told::Told(flows) if flows.closed.is_empty())
+    matches!(&state.flows, Some(Told::Told(flows)) if flows.closed.is_empty())
 }
 
 fn firewall(active: &[String], open: bool) -> Result<String, Miss> {

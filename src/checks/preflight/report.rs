@@ -57,6 +57,12 @@ impl Report {
         if failed { Outcome::Fail } else { Outcome::Pass }
     }
 
+    /// Whether a check is to be asked.
+    #[must_use]
+    pub fn wants(&self, check: Check) -> bool {
+        self.waived.iter().all(|waiver| waiver.check != check)
+    }
+
     /// Takes in what was found, without what was left out; that is said in its place.
     pub fn take_in(&mut self, findings: impl IntoIterator<Item = Finding>) {
         let waived = |finding: &Finding| self.waived.iter().any(|it| it.check.name() == finding.check);

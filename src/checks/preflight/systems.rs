@@ -44,7 +44,6 @@ pub fn wanted() -> String {
 }
 
 /// Is a host's system one that this GitLab has packages for, and that this refarch knows?
-#[must_use]
 pub fn judge(system: &System, gitlab: GitlabVersion) -> Result<String, Miss> {
     let id = system.id.as_deref().unwrap_or("an unknown system");
     let version = system.version.as_deref().unwrap_or("without a version");

@@ -59,13 +59,18 @@ fn host(name: &str, state: Value) -> Host {
         vcpu: 4,
         memory_gb: 15.0,
         root_disk_gb: 100,
-        simulated: None,
         told: Ok((state, Offset { seconds: 0.2, uncertainty_s: 0.5 })),
     }
 }
 
 fn plan(hosts: Vec<Host>) -> Plan {
-    Plan { gitlab: GitlabVersion::new(18, 11, 2), deployment: "acme".into(), suffix: "a1b2c3".into(), hosts }
+    Plan {
+        gitlab: GitlabVersion::new(18, 11, 2),
+        deployment: "acme".into(),
+        suffix: "a1b2c3".into(),
+        simulated: None,
+        hosts,
+    }
 }
 
 /// What the first of two hosts is said to be, of which the second is as it should be.
@@ -230,14 +235,25 @@ fn a_clock_is_judged_in_favour_of_the_host() {
 }
 
 #[test]
-fn on_the_lab_size_speed_and_swap_say_nothing() {
-    let mut lab = told("swap", &json!({"kib": 4096}));
-    lab.simulated = Some(SIMULATED);
+fn on_the_lab_size_speed_and_swap_say_nothing_and_say_so_once() {
+    let hosts = vec![told("swap", &json!({"kib": 4096})), host("acme-gitaly-2", right())];
+    let found = host_findings(&Plan { simulated: Some(SIMULATED), ..plan(hosts) });
     for check in [Check::HostSize, Check::RootDisk, Check::DiskSpeed, Check::Swap] {
-        let found = finding(check, lab.clone());
-        assert_eq!((found.status, found.saw.as_str()), (Status::Skip, SIMULATED), "{check}");
+        let of: Vec<_> = found.iter().filter(|it| it.check == check.name()).collect();
+        let [one] = of.as_slice() else { panic!("{check}: {of:?}") };
+        assert_eq!((one.status, one.saw.as_str(), &one.node), (Status::Skip, SIMULATED, &None), "{check}");
     }
-    assert_eq!(finding(Check::HostClock, lab).status, Status::Pass);
+    let clock = found.iter().find(|it| it.check == "host_clock").unwrap();
+    assert_eq!(clock.status, Status::Pass);
+}
+
+#[test]
+fn what_was_left_out_is_not_judged() {
+    let mut state = right();
+    state.as_object_mut().unwrap().retain(|key, _| !["speed", "sources", "flows"].contains(&key.as_str()));
+    let found = host_findings(&plan(vec![host("acme-gitaly-1", state)]));
+    let checks = ["disk_speed", "package_source", "flows"];
+    assert!(found.iter().all(|it| !checks.contains(&it.check.as_str())), "{found:?}");
 }
 
 #[test]

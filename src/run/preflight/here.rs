@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
+use super::hosts::Wanted;
 use super::{INSTALL_SSH, NEEDED_MIB, SSH_PROGRAMS, ansible, free_mib, owned_here, terraform};
 use crate::checks::preflight::Check;
 use crate::checks::preflight::here::{self, WantedPackage};
@@ -26,11 +27,19 @@ const READING: Duration = Duration::from_secs(30);
 const PACKAGE: &str = "gitlab-ee";
 
 /// Asks all but Terraform. `front` is the address that GitLab's name should lead to, where that is known.
-pub(super) async fn findings(world: &World, front: Option<IpAddr>) -> Result<Vec<Finding>, Error> {
+pub(super) async fn findings(
+    world: &World,
+    front: Option<IpAddr>,
+    wanted: Wanted<'_>,
+) -> Result<Vec<Finding>, Error> {
     let mut findings = vec![spec(world), room(world)];
+    let dns = async { if wanted(Check::Dns) { Some(dns(world, front).await) } else { None } };
+    let package = async { if wanted(Check::Package) { package(world).await.map(Some) } else { Ok(None) } };
     let (ansible, ssh, owner, dns, package) =
-        tokio::join!(ansible_found(world), ssh(world), owner(world), dns(world, front), package(world));
-    findings.extend([ansible?, ssh, dns, package?]);
+        tokio::join!(ansible_found(world), ssh(world), owner(world), dns, package);
+    findings.extend([ansible?, ssh]);
+    findings.extend(dns);
+    findings.extend(package?);
     findings.extend(owner?);
     match world.deployment.provider {
         Provider::Lab(_) => findings.push(lab(world)),

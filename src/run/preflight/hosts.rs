@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 use crate::ansible::{self, Playbook, Told};
 use crate::architecture::{Component, Many, Party, Ports};
 use crate::checks::Offset;
-use crate::checks::preflight::{HOST_VERSION, Host, HostState, Plan, host_findings};
+use crate::checks::preflight::{Check, HOST_VERSION, Host, HostState, Plan, host_findings};
 use crate::deployment::{Deployment, Node, NodeName};
 use crate::events::Finding;
 use crate::exit::ExitCode;
 use crate::render::Bound;
 use crate::run::{Error, World};
 use crate::spec::Package;
+
+/// Whether a check is to be asked: what is left out costs nothing.
+pub(super) type Wanted<'a> = &'a (dyn Fn(Check) -> bool + Sync);
 
 /// Every node, in the port table.
 const ALL_NODES: &str = "all";
@@ -27,22 +30,26 @@ const WINDOW_OF_HOST_S: f64 = 0.4;
 /// A host that says nothing for so long, its window included, will not answer any more.
 const SILENCE: Duration = Duration::from_mins(3);
 
-/// Asks all hosts.
-pub(super) async fn findings(world: &World, bound: &Bound) -> Result<Vec<Finding>, Error> {
-    let told = ask(world, bound).await?;
+/// Asks all hosts what is wanted.
+pub(super) async fn findings(
+    world: &World,
+    bound: &Bound,
+    wanted: Wanted<'_>,
+) -> Result<Vec<Finding>, Error> {
+    let told = ask(world, bound, wanted).await?;
     let host = |node: &Node| Host {
         name: node.name.to_string(),
         component: node.component,
         vcpu: node.machine.vcpu,
         memory_gb: node.machine.memory_gb,
         root_disk_gb: node.root_disk_gb,
-        simulated: world.deployment.size_is_simulated().then_some(SIMULATED),
         told: told(&node.name),
     };
     Ok(host_findings(&Plan {
         gitlab: world.deployment.gitlab.version,
         deployment: world.deployment.name.to_string(),
         suffix: world.secrets.suffix.clone(),
+        simulated: world.deployment.size_is_simulated().then_some(SIMULATED),
         hosts: world.deployment.nodes.values().map(host).collect(),
     }))
 }
@@ -51,9 +58,10 @@ pub(super) async fn findings(world: &World, bound: &Bound) -> Result<Vec<Finding
 async fn ask(
     world: &World,
     bound: &Bound,
+    wanted: Wanted<'_>,
 ) -> Result<impl Fn(&NodeName) -> Result<(HostState, Offset), String>, Error> {
     let dir = write_tree(world, bound)?;
-    let asks = asks(&world.deployment, bound)?;
+    let asks = asks(&world.deployment, bound, wanted)?;
     let vars = world.run.folder.join("preflight.json");
     world.workdir.write_private(&vars, json!({ "preflight_asks": asks }).to_string())?;
     let options = ansible::Options { dir, cache: world.runner.ambient().cache()? };
@@ -115,8 +123,13 @@ struct Leg<'a> {
 }
 
 /// What each host is asked, by its node's name.
-fn asks(deployment: &Deployment, bound: &Bound) -> Result<BTreeMap<String, Value>, Error> {
-    let legs = legs(deployment, bound);
+fn asks(
+    deployment: &Deployment,
+    bound: &Bound,
+    wanted: Wanted<'_>,
+) -> Result<BTreeMap<String, Value>, Error> {
+    let tries_flows = wanted(Check::Flows);
+    let legs = if tries_flows { legs(deployment, bound) } else { Vec::new() };
     let window =
         WINDOW_S + WINDOW_OF_HOST_S * f64::from(u32::try_from(bound.nodes.len()).unwrap_or(u32::MAX));
     let table = Ports::read()?;
@@ -134,10 +147,10 @@ fn asks(deployment: &Deployment, bound: &Bound) -> Result<BTreeMap<String, Value
             "component": node.component,
             "data_disks": node.data_disks.iter().filter_map(disk).collect::<Vec<_>>(),
             "ports": ports(deployment, &table, node.component),
-            "sources": sources(&deployment.gitlab.package, node.component),
-            "measure": !deployment.size_is_simulated(),
+            "sources": if wanted(Check::PackageSource) { sources(&deployment.gitlab.package, node.component) } else { Vec::new() },
+            "measure": wanted(Check::DiskSpeed) && !deployment.size_is_simulated(),
             "listen": listen(&legs, &node.name),
-            "flows": legs.iter().filter(|leg| *leg.from == node.name).filter_map(flow).collect::<Vec<_>>(),
+            "flows": tries_flows.then(|| legs.iter().filter(|leg| *leg.from == node.name).filter_map(flow).collect::<Vec<_>>()),
             "token": format!("refarch {}", deployment.name),
             "window": window,
         });
@@ -235,7 +248,7 @@ mod tests {
     #[test]
     fn every_connection_is_awaited_where_it_leads() {
         let (deployment, bound) = three_k();
-        let asks = asks(&deployment, &bound).unwrap();
+        let asks = asks(&deployment, &bound, &|_| true).unwrap();
         assert_eq!(asks.len(), deployment.nodes.len());
         let count = |key: &str| asks.values().map(|ask| ask[key].as_array().unwrap().len()).sum::<usize>();
         let expected: u64 = asks
@@ -248,9 +261,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_out_is_not_asked() {
+        let (deployment, bound) = three_k();
+        let asks = asks(&deployment, &bound, &|check| check != Check::Flows).unwrap();
+        assert!(asks.values().all(|ask| ask["flows"].is_null() && ask["listen"] == json!([])));
+    }
+
+    #[test]
     fn a_host_is_asked_for_its_own_ports_and_disks() {
         let (deployment, bound) = three_k();
-        let asks = asks(&deployment, &bound).unwrap();
+        let asks = asks(&deployment, &bound, &|_| true).unwrap();
         let gitaly = asks.iter().find(|(name, _)| name.contains("gitaly-1")).unwrap().1;
         let ports: Vec<u64> = gitaly["ports"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
         assert!(ports.contains(&8075) && ports.contains(&8500) && !ports.contains(&5432), "{ports:?}");

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::hosts::Wanted;
 use super::{here, hosts};
 use crate::checks::preflight::{Report, Waiver, not_made};
 use crate::events::{Finding, Kind, Phase};
@@ -37,10 +38,13 @@ async fn ask(world: &World, waived: Vec<Waiver>) -> Result<Report, Error> {
         None => None,
     };
     let front = bound.as_ref().and_then(|bound| bound.endpoints.external.address.parse().ok());
-    let (of_here, of_hosts) = tokio::join!(here::findings(world, front), of_hosts(world, bound.as_ref()));
+    let wanted = |check| report.wants(check);
+    let (of_here, of_hosts) =
+        tokio::join!(here::findings(world, front, &wanted), of_hosts(world, bound.as_ref(), &wanted));
+    let (of_here, of_hosts) = (of_here?, of_hosts?);
     report.take_in(terraform);
-    report.take_in(of_here?);
-    report.take_in(of_hosts?);
+    report.take_in(of_here);
+    report.take_in(of_hosts);
     report.tell_waivers();
     for finding in &report.findings {
         world.events.send(Kind::Finding(finding.clone()));
@@ -49,9 +53,9 @@ async fn ask(world: &World, waived: Vec<Waiver>) -> Result<Report, Error> {
     Ok(report)
 }
 
-async fn of_hosts(world: &World, bound: Option<&Bound>) -> Result<Vec<Finding>, Error> {
+async fn of_hosts(world: &World, bound: Option<&Bound>, wanted: Wanted<'_>) -> Result<Vec<Finding>, Error> {
     match bound {
-        Some(bound) => hosts::findings(world, bound).await,
+        Some(bound) => hosts::findings(world, bound, wanted).await,
         None => Ok(not_made()),
     }
 }

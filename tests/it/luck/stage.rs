@@ -74,6 +74,21 @@ fn store() -> &'static [u8] {
     })
 }
 
+/// A package of the name, version and architecture that the example asks for, with nothing in it.
+fn package() -> &'static [u8] {
+    static PACKAGE: OnceLock<Vec<u8>> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let control = "Package: gitlab-ee\nVersion: 18.11.2-ee.0\nArchitecture: amd64\nMaintainer: nobody\nDescription: none\n";
+        fs_err::create_dir_all(folder.path().join("tree/DEBIAN")).unwrap();
+        fs_err::write(folder.path().join("tree/DEBIAN/control"), control).unwrap();
+        let file = folder.path().join("package.deb");
+        let built = Command::new("dpkg-deb").arg("--build").arg(folder.path().join("tree")).arg(&file).output();
+        assert!(built.unwrap().status.success());
+        fs_err::read(file).unwrap()
+    })
+}
+
 impl Stage {
     /// A deployment that has its secrets and nothing else.
     pub fn with(steps: &[Value]) -> Self {
@@ -95,7 +110,7 @@ impl Stage {
         for tool in ["terraform", "tofu", "ansible-playbook", "ssh", "ssh-keyscan", "refarch-lab"] {
             symlink(fake(), root.join("bin").join(tool)).unwrap();
         }
-        fs_err::write(lab.join("packages/gitlab-ee_18.11.2-ee.0_amd64.deb"), "a package").unwrap();
+        fs_err::write(lab.join("packages/gitlab-ee_18.11.2-ee.0_amd64.deb"), package()).unwrap();
         let stage = Self { _keep: keep, place: root.join("place"), root };
         stage.steps(steps);
         stage.specify();
