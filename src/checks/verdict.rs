@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::catalogue::Check;
 use super::level::Level;
+use super::preflight::Waiver;
 use crate::events::{Finding, Status};
 
 /// What a verification came to.
@@ -46,6 +47,8 @@ pub struct Verdict {
     pub read_only: bool,
     /// The only checks that were asked for; absent where all were.
     pub only: Option<BTreeSet<Check>>,
+    /// The checks of preflight that this run left out, with the reasons.
+    pub waived: Vec<Waiver>,
     /// Whether this is the lab's stand-in, by the spec's word or its own; the word of either is enough.
     pub standin: bool,
     /// When it began.
@@ -164,6 +167,7 @@ mod tests {
             level,
             read_only: false,
             only: None,
+            waived: Vec::new(),
             standin: false,
             started: Timestamp::UNIX_EPOCH,
             duration: Duration::ZERO,

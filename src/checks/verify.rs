@@ -111,6 +111,7 @@ async fn verify_with(
         level: options.level,
         read_only: options.read_only,
         only: options.only.clone(),
+        waived: Vec::new(),
         standin: target.standin == Some(true) || sees_standin,
         started,
         duration: began.elapsed(),

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::session::Ending;
 use super::tool_choice::ToolChoice;
+use super::waivers::Waivers;
 use super::{Failure, Session};
 use crate::exit::ExitCode;
 use crate::rollout::Decision;
@@ -21,6 +22,8 @@ pub struct Args {
     #[arg(long, value_name = "NODE")]
     accept_data_loss: Vec<String>,
     #[command(flatten)]
+    waivers: Waivers,
+    #[command(flatten)]
     tool: ToolChoice,
     /// End with 10 when there are changes.
     #[arg(long)]
@@ -29,9 +32,11 @@ pub struct Args {
 
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
+        let waived = self.waivers.read()?;
         session
             .run(&self.spec, async |world| {
                 self.tool.apply(world);
+                world.waived = waived;
                 let outcome = run::plan(world, &self.accept_data_loss).await?;
                 let tell = self.detailed_exitcode && outcome.has_changes();
                 let exit = if tell { ExitCode::PlanHasChanges } else { ExitCode::Ok };

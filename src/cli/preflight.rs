@@ -31,7 +31,8 @@ impl Args {
         session
             .run(&self.spec, async |world| {
                 self.tool.apply(world);
-                let found = run::preflight(world, waived).await?;
+                world.waived = waived;
+                let found = run::preflight(world).await?;
                 let exit = self.reports.finish_preflight(&found, &world.events);
                 Ok(Ending { exit, text: report::preflight_text(&found, session.style()) })
             })

@@ -194,6 +194,7 @@ mod tests {
             level: Level::Reach,
             read_only: false,
             only: None,
+            waived: Vec::new(),
             standin: false,
             started: Timestamp::UNIX_EPOCH,
             duration: Duration::ZERO,

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::reports::Reports;
 use super::session::Ending;
 use super::tool_choice::ToolChoice;
+use super::waivers::Waivers;
 use super::{Failure, Session};
 use crate::checks::{Level, Outcome};
 use crate::exit::ExitCode;
@@ -30,6 +31,8 @@ pub struct Args {
     #[arg(long)]
     level: Option<Level>,
     #[command(flatten)]
+    waivers: Waivers,
+    #[command(flatten)]
     tool: ToolChoice,
     #[command(flatten)]
     reports: Reports,
@@ -38,8 +41,14 @@ pub struct Args {
 impl Args {
     pub(super) async fn run(self, session: &Session) -> Result<ExitCode, Failure> {
         self.reports.check()?;
+        let waived = self.waivers.read()?;
         let spec = self.spec.clone();
-        session.run(&spec, async |world| self.work(session, world).await).await
+        session
+            .run(&spec, async |world| {
+                world.waived = waived;
+                self.work(session, world).await
+            })
+            .await
     }
 
     async fn work(self, session: &Session, world: &mut World) -> Result<Ending, Failure> {

@@ -33,6 +33,16 @@ pub enum Unreasoned {
         /// How many reasons.
         reasons: usize,
     },
+    /// A check that a run can't do without.
+    #[error("`{check}` can't be left out: {}", check.why())]
+    #[diagnostic(
+        code(refarch::cli::skip_needed),
+        help("give it what it asks for; a run would stop there in any case")
+    )]
+    Needed {
+        /// Which check.
+        check: Check,
+    },
     /// A reason without words.
     #[error("the reason to leave out `{check}` is empty")]
     #[diagnostic(
@@ -59,6 +69,9 @@ impl Waivers {
         }
         let mut waivers: Vec<Waiver> = Vec::new();
         for (check, because) in self.skip.iter().zip(&self.because) {
+            if check.is_needed() {
+                return Err(Unreasoned::Needed { check: *check });
+            }
             let because = because.trim().to_owned();
             if because.is_empty() {
                 return Err(Unreasoned::Empty { check: *check });
@@ -84,6 +97,8 @@ mod tests {
         let found = read(&[Check::Dns, Check::Room], &["on Monday", "a disk is added"]).unwrap();
         assert_eq!(found[1], Waiver { check: Check::Room, because: "a disk is added".into() });
         assert!(matches!(read(&[Check::Dns], &[]), Err(Unreasoned::Count { skipped: 1, reasons: 0 })));
+        let needed = read(&[Check::Owner], &["it is mine"]).unwrap_err();
+        assert!(matches!(needed, Unreasoned::Needed { check: Check::Owner }), "{needed}");
         assert!(matches!(read(&[], &["x"]), Err(Unreasoned::Count { .. })));
         assert!(matches!(read(&[Check::Dns], &["  "]), Err(Unreasoned::Empty { check: Check::Dns })));
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::verdict::by_level;
+use crate::checks::preflight::Waiver;
 use crate::checks::{Counts, Level, Outcome, Verdict};
 use crate::events::{Finding, Status};
 
@@ -44,10 +45,28 @@ struct Document<'a> {
     duration_ms: u64,
     /// How many checks ended how.
     counts: CountsObject,
+    /// The checks of preflight that this run left out by the user's wish; empty for a verification alone.
+    waived: Vec<WaiverObject<'a>>,
     /// The checks that could not look, and why; each stands among the findings too.
     not_tested: Vec<NotTested<'a>>,
     /// Every check's answer.
     findings: Vec<FindingObject<'a>>,
+}
+
+/// A check that the user left out.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Waiver")]
+pub(super) struct WaiverObject<'a> {
+    /// The check's stable name.
+    check: &'static str,
+    /// Why.
+    because: &'a str,
+}
+
+impl<'a> From<&'a Waiver> for WaiverObject<'a> {
+    fn from(waiver: &'a Waiver) -> Self {
+        Self { check: waiver.check.name(), because: &waiver.because }
+    }
 }
 
 /// What all findings together say.
@@ -194,6 +213,7 @@ impl<'a> From<&'a Verdict> for Document<'a> {
             started: verdict.started.to_string(),
             duration_ms: milliseconds(verdict.duration),
             counts: verdict.counts().into(),
+            waived: verdict.waived.iter().map(WaiverObject::from).collect(),
             not_tested: verdict.not_tested().map(NotTested::from).collect(),
             findings: verdict.findings.iter().map(FindingObject::from).collect(),
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Property, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use super::verdict::{STANDIN, by_level, name};
+use crate::checks::preflight::Waiver;
 use crate::checks::{Check, Level, Verdict};
 use crate::events::{Finding, Status};
 
@@ -58,7 +59,16 @@ fn properties(verdict: &Verdict) -> Vec<Property> {
         let only: Vec<_> = only.iter().map(|check| check.name()).collect();
         Property::new("only", only.join(","))
     }));
+    properties.extend(left_out(&verdict.waived));
     properties
+}
+
+/// What the user left out of preflight, and why.
+pub(super) fn left_out(waived: &[Waiver]) -> impl Iterator<Item = Property> {
+    waived.iter().map(|waiver| {
+        let name = format!("skip.{}", waiver.check);
+        Property::new(name.as_str(), clean(&waiver.because))
+    })
 }
 
 pub(super) fn case(group: &str, finding: &Finding) -> TestCase {

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::document::{CountsObject, FindingObject, NotTested, milliseconds, pretty};
-use super::junit::{case, clean};
+use super::document::{CountsObject, FindingObject, NotTested, WaiverObject, milliseconds, pretty};
+use super::junit::{case, clean, left_out};
 use super::style::{Style, Tone};
 use super::text::{counted, spoken, wrapped};
 use super::verdict::{details, ended, reasons, status_word, tone};
@@ -66,16 +66,6 @@ enum OutcomeWord {
     Fail,
 }
 
-/// A check that the user left out.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Waiver")]
-struct WaiverObject<'a> {
-    /// The check's stable name.
-    check: &'static str,
-    /// Why.
-    because: &'a str,
-}
-
 /// The preflight as a JSON document, indented, with a line feed at its end.
 #[must_use]
 pub fn preflight_json(report: &Report) -> String {
@@ -92,7 +82,6 @@ pub fn preflight_schema() -> Value {
 
 impl<'a> From<&'a Report> for Document<'a> {
     fn from(report: &'a Report) -> Self {
-        let waived = report.waived.iter();
         let skipped = report.findings.iter().filter(|finding| finding.status == Status::Skip);
         Self {
             version: VERSION,
@@ -109,9 +98,7 @@ impl<'a> From<&'a Report> for Document<'a> {
             started: report.started.to_string(),
             duration_ms: milliseconds(report.duration),
             counts: Counts::of(&report.findings).into(),
-            waived: waived
-                .map(|waiver| WaiverObject { check: waiver.check.name(), because: &waiver.because })
-                .collect(),
+            waived: report.waived.iter().map(WaiverObject::from).collect(),
             not_tested: skipped.map(NotTested::from).collect(),
             findings: report.findings.iter().map(FindingObject::from).collect(),
         }
@@ -153,10 +140,7 @@ fn properties(report: &Report) -> Vec<Property> {
         Property::new("nodes", nodes.as_str()),
         Property::new("started", started.as_str()),
     ];
-    properties.extend(report.waived.iter().map(|waiver| {
-        let name = format!("skip.{}", waiver.check);
-        Property::new(name.as_str(), clean(&waiver.because))
-    }));
+    properties.extend(left_out(&report.waived));
     properties
 }
 

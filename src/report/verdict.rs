@@ -76,6 +76,10 @@ fn headline(verdict: &Verdict, style: Style) -> String {
         let only: Vec<_> = only.iter().map(|check| check.name()).collect();
         text.push_str(&wrapped("", &format!("only these were asked for: {}", only.join(", "))));
     }
+    for waiver in &verdict.waived {
+        let left_out = format!("left out of preflight: {}, because {}", waiver.check, waiver.because);
+        text.push_str(&wrapped("", &left_out));
+    }
     for level in verdict.unproven() {
         text.push_str(&wrapped("", &format!("nothing is proven at level {level}: no check of it passed")));
     }
@@ -250,6 +254,10 @@ pub(super) mod tests {
             level: Level::Health,
             read_only: false,
             only: None,
+            waived: vec![crate::checks::preflight::Waiver {
+                check: crate::checks::preflight::Check::DiskSpeed,
+                because: "the disks come on Monday".into(),
+            }],
             standin: true,
             started: Timestamp::UNIX_EPOCH,
             duration: Duration::from_millis(2345),

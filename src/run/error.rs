@@ -127,6 +127,19 @@ pub enum Error {
         #[related]
         reasons: Vec<Flaw>,
     },
+    /// Preflight found several things that stand in the way.
+    #[error("{}", not_ready(reasons))]
+    #[diagnostic(
+        code(refarch::run::not_ready),
+        help("nothing was made or changed; `refarch preflight SPEC` asks all of it again")
+    )]
+    NotReady {
+        /// Each of them, with what to do.
+        #[related]
+        reasons: Vec<NotReady>,
+        /// How the run ends because of them.
+        exit: ExitCode,
+    },
     /// Nodes are there, and nobody here knows their secrets.
     #[error("the deployment `{name}` exists on this machine, but its secrets are not in `{path}`")]
     #[diagnostic(
@@ -311,6 +324,36 @@ pub enum Error {
     Interrupted,
 }
 
+/// Something that stands in the way of a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[error("{check}: {saw}")]
+#[diagnostic(code(refarch::run::not_ready), help("{remedy}"))]
+pub struct NotReady {
+    /// The check, and the node that it speaks of.
+    pub check: String,
+    /// What was seen.
+    pub saw: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl From<&events::Finding> for NotReady {
+    fn from(finding: &events::Finding) -> Self {
+        let node = finding.node.iter().map(|node| format!(" on {node}"));
+        Self {
+            check: finding.check.clone() + &node.collect::<String>(),
+            saw: finding.saw.clone(),
+            remedy: finding.remedy.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// All that stands in the way; each follows in full where there is room.
+fn not_ready(reasons: &[NotReady]) -> String {
+    let named: Vec<&str> = reasons.iter().map(|reason| reason.check.as_str()).collect();
+    format!("{} not ready: {}", crate::report::counted(reasons.len(), "thing"), named.join(", "))
+}
+
 /// Where the spec refers to it; each reason follows in full where there is room.
 fn places(flaws: &[Flaw]) -> String {
     let mut places: Vec<String> = flaws.iter().map(Flaw::place).collect();
@@ -336,6 +379,7 @@ impl Error {
             Self::Architecture(_) | Self::Render(_) | Self::Outputs { .. } => ExitCode::Bug,
             Self::Given { reasons } if reasons.iter().all(Flaw::is_missing) => ExitCode::ToolMissing,
             Self::Given { .. } => ExitCode::SpecInvalid,
+            Self::NotReady { exit, .. } => *exit,
             Self::Workdir(error) => error.exit_code(),
             Self::Process(error) => error.exit_code(),
             Self::Terraform(error) => error.exit_code(),

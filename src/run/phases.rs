@@ -189,7 +189,6 @@ pub async fn up(world: &mut World, options: &UpOptions) -> Result<Done, PhaseFai
 async fn preflight(world: &mut World, accept_data_loss: &[String]) -> Result<Tools, PhaseFailed> {
     phase(world, Phase::Preflight, async |world| {
         world.accept_data_loss(accept_data_loss)?;
-        world.take_given()?;
         preflight::check(world).await
     })
     .await

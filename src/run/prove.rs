@@ -57,6 +57,7 @@ pub async fn verify(
         let of_cluster = cluster::judge(world, bound, &options, look, &gathered).await?;
         verdict.take_in(of_cluster, began.elapsed());
     }
+    verdict.waived.clone_from(&world.waived);
     verdict.findings.extend(losses::findings(world));
     world.workdir.write_private(&world.run.report(), report::verdict_json(&verdict))?;
     Ok(verdict)

@@ -16,6 +16,7 @@ use super::{
     losses,
 };
 use crate::architecture::{self, Component};
+use crate::checks::preflight::{Check, Waiver, wants};
 use crate::deployment::{Deployment, NodeName, SecretName, resolve};
 use crate::events::{self, Kind, Reader, Sender, Writer};
 use crate::process::{Ambient, Interrupts, Parts, Redactor, Runner};
@@ -66,6 +67,8 @@ pub struct World {
     pub tool: terraform::Wish,
     /// The nodes whose data the user gave up beforehand.
     pub accepted: BTreeSet<String>,
+    /// The checks of preflight that the user leaves out, with his reasons.
+    pub waived: Vec<Waiver>,
     /// What of it this run has lost.
     pub given_up: Vec<GivenUp>,
     /// What the user gives beside the spec; absent in a run that needs none of it, or has not come to it.
@@ -137,6 +140,7 @@ impl World {
             interrupts,
             tool: terraform::Wish::default(),
             accepted: BTreeSet::new(),
+            waived: Vec::new(),
             given_up: Vec::new(),
             given: None,
             local_file: OnceCell::new(),
@@ -168,6 +172,7 @@ impl World {
             run: Run { id: String::new(), folder: logs.to_owned() },
             lab,
             accepted: BTreeSet::new(),
+            waived: Vec::new(),
             given_up: Vec::new(),
             given: None,
             tool: terraform::Wish::default(),
@@ -184,6 +189,12 @@ impl World {
         self.events.send(Kind::RunFinished { exit, seconds });
         let error = self.writer.take()?.finish().file_error?;
         Some(Error::Events { path: self.run.events(), why: error.to_string() })
+    }
+
+    /// Whether a check of preflight is to be asked.
+    #[must_use]
+    pub fn wants(&self, check: Check) -> bool {
+        wants(&self.waived, check)
     }
 
     /// Reads what the user gives beside the spec, and checks it.

@@ -128,3 +128,32 @@ fn what_is_left_out_is_not_asked_and_is_told_with_its_reason() {
     let document: Value = serde_json::from_slice(&fs_err::read(&report).unwrap()).unwrap();
     assert_eq!(document["waived"], json!([{"check": "package", "because": "it comes on Monday"}]));
 }
+
+#[test]
+fn up_stops_for_all_that_is_missing_at_once_and_makes_nothing() {
+    let stage = Stage::bare(&steps());
+    fs_err::remove_file(stage.root.join("cache/lab/packages/gitlab-ee_18.11.2-ee.0_amd64.deb")).unwrap();
+    fs_err::remove_file(stage.root.join("bin/ssh-keyscan")).unwrap();
+    let path = ["PATH", &format!("{}:{}", stage.root.join("bin"), stage.root.join("lone"))];
+    fs_err::create_dir(stage.root.join("lone")).unwrap();
+    let until = ["up", "--yes", "--until", "preflight"];
+    let mut up = stage.start_with(&until, &[(path[0], path[1])]);
+    up.end().assert(4, &["2 things not ready: ssh, package", "find `ssh-key", "stand-in package is missing"]);
+    assert!(!stage.work().join("secrets.json").exists(), "a secret was made");
+    // One thing is told as itself.
+    let alone = stage.run(&until);
+    alone.assert(4, &["the lab's stand-in package is missing"]);
+    stage
+        .run(&[until.as_slice(), &["--skip", "package", "--because", "it comes on Monday"]].concat())
+        .assert(0, &[]);
+}
+
+#[test]
+fn what_a_run_can_not_do_without_can_not_be_left_out() {
+    let stage = Stage::bare(&steps());
+    for command in ["preflight", "plan", "up"] {
+        let ended = stage.run(&[command, "--skip", "owner", "--because", "it is mine"]);
+        ended.assert(2, &["`owner` can't be left out"]);
+        assert!(stage.calls().is_empty());
+    }
+}

@@ -158,6 +158,23 @@ impl Check {
         self.about().side
     }
 
+    /// Whether a run can't do without it, so that it can't be left out.
+    #[must_use]
+    pub const fn is_needed(self) -> bool {
+        matches!(
+            self,
+            Self::Spec
+                | Self::Terraform
+                | Self::Ansible
+                | Self::Ssh
+                | Self::Lab
+                | Self::Owner
+                | Self::Secrets
+                | Self::Certificate
+                | Self::Reachable
+        )
+    }
+
     /// Why its answer matters.
     #[must_use]
     pub const fn why(self) -> &'static str {

@@ -17,4 +17,4 @@ pub(crate) mod tests;
 pub use catalogue::{Check, Side, UnknownCheck};
 pub use facts::{HostState, VERSION as HOST_VERSION};
 pub use host::{Host, Plan, findings as host_findings, not_made};
-pub use report::{Outcome, Report, Waiver};
+pub use report::{Outcome, Report, Waiver, wants};

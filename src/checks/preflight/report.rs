@@ -26,6 +26,12 @@ pub struct Waiver {
     pub because: String,
 }
 
+/// Whether a check is to be asked: one that is left out is not.
+#[must_use]
+pub fn wants(waived: &[Waiver], check: Check) -> bool {
+    waived.iter().all(|waiver| waiver.check != check)
+}
+
 /// The findings of one preflight, and what they come to.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -55,12 +61,6 @@ impl Report {
     pub fn outcome(&self) -> Outcome {
         let failed = self.findings.iter().any(|finding| finding.status == Status::Fail);
         if failed { Outcome::Fail } else { Outcome::Pass }
-    }
-
-    /// Whether a check is to be asked.
-    #[must_use]
-    pub fn wants(&self, check: Check) -> bool {
-        self.waived.iter().all(|waiver| waiver.check != check)
     }
 
     /// Takes in what was found, without what was left out; that is said in its place.

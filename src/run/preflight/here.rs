@@ -8,11 +8,13 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use super::hosts::Wanted;
-use super::{INSTALL_SSH, NEEDED_MIB, SSH_PROGRAMS, ansible, free_mib, owned_here, terraform};
+use super::{INSTALL_SSH, NEEDED_MIB, SSH_PROGRAMS, free_mib, owned_here, terraform};
+use crate::ansible;
 use crate::checks::preflight::Check;
 use crate::checks::preflight::here::{self, WantedPackage};
 use crate::checks::{Miss, Question};
 use crate::events::Finding;
+use crate::exit::ExitCode;
 use crate::process::{Command, Quiet, Stdout};
 use crate::report;
 use crate::run::given::{Flaw, Inspected};
@@ -26,37 +28,61 @@ const LOOKUP: Duration = Duration::from_secs(5);
 const READING: Duration = Duration::from_secs(30);
 const PACKAGE: &str = "gitlab-ee";
 
+/// A finding, with the error behind it where there is one.
+pub(super) struct Answer {
+    pub(super) finding: Finding,
+    pub(super) error: Option<Error>,
+}
+
+impl From<Finding> for Answer {
+    fn from(finding: Finding) -> Self {
+        Self { finding, error: None }
+    }
+}
+
+/// What was found here, and the tools that were.
+pub(super) struct Here {
+    pub(super) answers: Vec<Answer>,
+    pub(super) ansible: Option<ansible::Client>,
+}
+
 /// Asks all but Terraform. `front` is the address that GitLab's name should lead to, where that is known.
-pub(super) async fn findings(
-    world: &World,
-    front: Option<IpAddr>,
-    wanted: Wanted<'_>,
-) -> Result<Vec<Finding>, Error> {
-    let mut findings = vec![spec(world), room(world)];
+pub(super) async fn ask(world: &World, front: Option<IpAddr>, wanted: Wanted<'_>) -> Result<Here, Error> {
+    let mut answers = vec![spec(world).into()];
+    if wanted(Check::Room) {
+        answers.push(room(world)?);
+    }
+    let lab = match world.deployment.provider {
+        Provider::Lab(_) => lab(world)?,
+    };
     let dns = async { if wanted(Check::Dns) { Some(dns(world, front).await) } else { None } };
     let package = async { if wanted(Check::Package) { package(world).await.map(Some) } else { Ok(None) } };
+    // Who owns a name is asked of the lab's own program.
+    let owner = async { if lab.error.is_none() { owner(world).await.map(Some) } else { Ok(None) } };
     let (ansible, ssh, owner, dns, package) =
-        tokio::join!(ansible_found(world), ssh(world), owner(world), dns, package);
-    findings.extend([ansible?, ssh]);
-    findings.extend(dns);
-    findings.extend(package?);
-    findings.extend(owner?);
-    match world.deployment.provider {
-        Provider::Lab(_) => findings.push(lab(world)),
-    }
-    findings.extend(given(world));
-    Ok(findings)
+        tokio::join!(ansible_found(world), ssh(world), owner, dns, package);
+    let (ansible, client) = ansible?;
+    answers.extend([lab, ansible, ssh]);
+    answers.extend(owner?);
+    answers.extend(dns.map(Answer::from));
+    answers.extend(package?);
+    answers.extend(given(world));
+    Ok(Here { answers, ansible: client })
 }
 
 /// An error is an answer, unless it is the user's own wish to stop.
 fn answered<T>(
     question: Question,
     result: Result<T, Error>,
-    saw: impl FnOnce(T) -> String,
-) -> Result<Finding, Error> {
+    saw: impl FnOnce(&T) -> String,
+) -> Result<(Answer, Option<T>), Error> {
     match result {
-        Err(Error::Interrupted) => Err(Error::Interrupted),
-        result => Ok(question.answer(result.map(saw).map_err(|error| Miss::of_error(&error)))),
+        Err(error) if error.exit_code() == ExitCode::Interrupted => Err(error),
+        Err(error) => {
+            let finding = question.answer(Err(Miss::of_error(&error)));
+            Ok((Answer { finding, error: Some(error) }, None))
+        }
+        Ok(found) => Ok((question.answer(Ok(saw(&found))).into(), Some(found))),
     }
 }
 
@@ -73,56 +99,58 @@ fn spec(world: &World) -> Finding {
         .answer(Ok(saw))
 }
 
-fn room(world: &World) -> Finding {
+fn room(world: &World) -> Result<Answer, Error> {
     let path = world.workdir.root();
-    Question::new(Check::Room, format!("the disk of `{path}`"), format!("{NEEDED_MIB} MiB or more"))
-        .answer(here::room(free_mib(path), NEEDED_MIB))
+    let asked =
+        Question::new(Check::Room, format!("the disk of `{path}`"), format!("{NEEDED_MIB} MiB or more"));
+    let free = free_mib(path);
+    match super::room(world) {
+        Err(error) => Ok(answered::<()>(asked, Err(error), |()| String::new())?.0),
+        Ok(()) => Ok(asked.answer(here::room(free)).into()),
+    }
 }
 
 /// Whether Terraform is there, and Terraform.
-pub(super) async fn terraform_found(world: &World) -> Result<(Option<Finding>, Option<Client>), Error> {
+pub(super) async fn terraform_found(world: &World) -> Result<(Answer, Option<Client>), Error> {
     match world.deployment.provider {
         Provider::Lab(_) => {}
     }
     let asked = Question::new(Check::Terraform, "`version -json`", "Terraform or OpenTofu, 1.11 or newer");
-    let found = terraform(world).await;
-    let client = found.as_ref().ok().cloned();
-    let finding = answered(asked, found, |client| format!("{}, new enough", client.tool()))?;
-    Ok((Some(finding), client))
+    answered(asked, terraform(world).await, |client| format!("{}, new enough", client.tool()))
 }
 
-async fn ansible_found(world: &World) -> Result<Finding, Error> {
+async fn ansible_found(world: &World) -> Result<(Answer, Option<ansible::Client>), Error> {
     let asked =
         Question::new(Check::Ansible, "refarch's cache folder and `PATH`", "ansible-core 2.19 or newer");
-    answered(asked, ansible(world).await, |client| format!("`{}`, new enough", client.program()))
+    answered(asked, super::ansible(world).await, |client| format!("`{}`, new enough", client.program()))
 }
 
-async fn ssh(world: &World) -> Finding {
+async fn ssh(world: &World) -> Answer {
     let asked = Question::new(Check::Ssh, "`PATH`", "`ssh`, `ssh-keygen` and `ssh-keyscan`");
     let find = |name: &str| world.runner.ambient().find(name, INSTALL_SSH);
     let missing = SSH_PROGRAMS.iter().find_map(|name| find(name).err());
     let ssh = match (find("ssh"), missing) {
         (Ok(ssh), None) => ssh,
-        (Err(missing), _) | (_, Some(missing)) => return asked.answer(Err(Miss::of_error(&missing))),
+        (Err(missing), _) | (_, Some(missing)) => {
+            let finding = asked.answer(Err(Miss::of_error(&missing)));
+            return Answer { finding, error: Some(missing.into()) };
+        }
     };
     let version = world.runner.run(Command::new("ssh", ssh).arg("-V").timeout(READING), &mut Quiet).await;
     let version = version.ok().and_then(|outcome| outcome.tail.last().cloned());
-    asked.answer(Ok(version.unwrap_or_else(|| "all of them".into())))
+    asked.answer(Ok(version.unwrap_or_else(|| "all of them".into()))).into()
 }
 
-async fn owner(world: &World) -> Result<Option<Finding>, Error> {
-    match world.deployment.provider {
-        Provider::Lab(_) => {}
-    }
+async fn owner(world: &World) -> Result<Answer, Error> {
     let asked = Question::new(
         Check::Owner,
         format!("whose the deployment `{}` is on this machine", world.deployment.name),
         "nobody's, or this work directory's",
     );
-    let whose = |found: Inspection| {
+    let whose = |found: &Inspection| {
         if found.exists { "this work directory's".into() } else { "nobody's".into() }
     };
-    answered(asked, owned_here(world).await, whose).map(Some)
+    answered(asked, owned_here(world).await, whose).map(|(answer, _)| answer)
 }
 
 async fn dns(world: &World, front: Option<IpAddr>) -> Finding {
@@ -139,17 +167,17 @@ async fn dns(world: &World, front: Option<IpAddr>) -> Finding {
     asked.answer(here::dns(host, &found, front))
 }
 
-fn lab(world: &World) -> Finding {
+fn lab(world: &World) -> Result<Answer, Error> {
     let asked =
         Question::new(Check::Lab, "who runs this, and refarch's cache folder", "root, and the lab's parts");
     let found = if nix::unistd::geteuid().is_root() { world.lab.check() } else { Err(Error::NotRoot) };
-    asked.answer(found.map(|()| "root, and all parts".into()).map_err(|error| Miss::of_error(&error)))
+    answered(asked, found, |()| "root, and all parts".into()).map(|(answer, _)| answer)
 }
 
 /// The certificate and the secrets that the spec refers to, as far as it does.
-fn given(world: &World) -> Vec<Finding> {
+fn given(world: &World) -> Vec<Answer> {
     let (certificate, secrets) = world.look_at_given();
-    let mut findings = Vec::new();
+    let mut answers = Vec::new();
     if let Tls::Files(_) = world.deployment.tls {
         let host = world.deployment.gitlab.url.host();
         let asked = Question::new(
@@ -159,7 +187,7 @@ fn given(world: &World) -> Vec<Finding> {
         );
         let passes =
             format!("it is for `{host}`, its key and its chain belong to it, and it lasts 30 days or more");
-        findings.push(asked.answer(of_given(certificate, passes)));
+        answers.push(of_given(asked, certificate, passes));
     }
     let count = world.deployment.given_secrets().len();
     if count > 0 {
@@ -168,14 +196,14 @@ fn given(world: &World) -> Vec<Finding> {
             "the variables and files that the spec refers to",
             "a secret in each",
         );
-        findings.push(asked.answer(of_given(secrets, format!("all {count}"))));
+        answers.push(of_given(asked, secrets, format!("all {count}")));
     }
-    findings
+    answers
 }
 
-fn of_given(found: Inspected, passes: String) -> Result<String, Miss> {
+fn of_given(asked: Question, found: Inspected, passes: String) -> Answer {
     let joined = |texts: Vec<String>| texts.join("; ");
-    match found {
+    let answer = match &found {
         Ok(warnings) if warnings.is_empty() => Ok(passes),
         Ok(warnings) => Err(Miss::warn(
             joined(warnings.iter().map(|warning| warning.message.clone()).collect()),
@@ -187,11 +215,12 @@ fn of_given(found: Inspected, passes: String) -> Result<String, Miss> {
             remedies.dedup();
             Err(Miss::fail(joined(flaws.iter().map(ToString::to_string).collect()), joined(remedies)))
         }
-    }
+    };
+    Answer { finding: asked.answer(answer), error: found.err().map(|reasons| Error::Given { reasons }) }
 }
 
 /// The package, where it is a file here; one that the nodes fetch themselves can only be asked for by them.
-async fn package(world: &World) -> Result<Finding, Error> {
+async fn package(world: &World) -> Result<Answer, Error> {
     let mut architectures: Vec<&'static str> =
         world.deployment.nodes.values().map(|node| node.architecture).collect();
     architectures.sort_unstable();
@@ -202,11 +231,18 @@ async fn package(world: &World) -> Result<Finding, Error> {
         Package::Standin {} => world.lab.standin_package(&wanted.version),
         Package::File { path } => world.beside_spec(path),
         Package::Url { url, .. } | Package::Repository { url, .. } => {
-            return Ok(asked(url.to_string()).answer(Err(fetched_by_nodes())));
+            return Ok(asked(url.to_string()).answer(Err(fetched_by_nodes())).into());
         }
     };
     let question = asked(format!("`{path}`"));
-    Ok(question.answer(package_file(world, &path, &wanted).await?))
+    if let Err(error) = fs_err::File::open(&path) {
+        let missing = match &world.deployment.gitlab.package {
+            Package::Standin {} => Error::LabMissing { what: "stand-in package", path },
+            _ => Error::LocalFile { path, why: error.kind().to_string() },
+        };
+        return answered::<()>(question, Err(missing), |()| String::new()).map(|(answer, _)| answer);
+    }
+    Ok(question.answer(package_file(world, &path, &wanted).await?).into())
 }
 
 fn fetched_by_nodes() -> Miss {
@@ -221,10 +257,6 @@ async fn package_file(
     path: &Utf8PathBuf,
     wanted: &WantedPackage,
 ) -> Result<Result<String, Miss>, Error> {
-    if let Err(error) = fs_err::File::open(path) {
-        let missing = Error::LocalFile { path: path.clone(), why: error.kind().to_string() };
-        return Ok(Err(Miss::of_error(&missing)));
-    }
     let Ok(program) = world.runner.ambient().find("dpkg-deb", "install dpkg") else {
         let remedy = format!("look at it on a Debian host: `dpkg-deb --info {path}`");
         return Ok(Err(Miss::skip("the file is there, and no `dpkg-deb` is here to read it", remedy)));

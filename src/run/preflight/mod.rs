@@ -1,6 +1,6 @@
 //! The preflight phase: can this run work at all? Asked before anything is made.
 //!
-//! `up` stops at the first thing that it can't go on without; `refarch preflight` asks everything and tells all of it.
+//! `up` and `plan` stop for what fails, all of it at once; `refarch preflight` tells what warns and passes, too.
 
 mod here;
 mod hosts;
@@ -10,10 +10,12 @@ pub use whole::preflight;
 
 use camino::Utf8Path;
 
+use super::error::NotReady;
 use super::{Error, lab::Inspection, world::World};
 use crate::ansible;
-use crate::events::Kind;
-use crate::spec::Provider;
+use crate::checks::preflight::Check;
+use crate::events::{Kind, Status};
+use crate::exit::ExitCode;
 use crate::terraform;
 
 /// How much room a run needs for state, files and logs, with much to spare.
@@ -34,19 +36,25 @@ pub struct Tools {
     pub ansible: ansible::Client,
 }
 
-/// Finds the programs and asks whose the deployment's name is.
-pub async fn check(world: &World) -> Result<Tools, Error> {
-    let Provider::Lab(_) = world.deployment.provider;
-    if !nix::unistd::geteuid().is_root() {
-        return Err(Error::NotRoot);
-    }
+/// Asks all that could make this run fail, finds the programs, and takes what the user gives.
+///
+/// GitLab's name is left to verify, which asks it when it matters: nothing stops for it.
+///
+/// # Errors
+/// All that stands in the way, at once.
+pub async fn check(world: &mut World) -> Result<Tools, Error> {
+    // Programs write down what they say, so on a full disk nothing more can be asked.
     room(world)?;
-    world.lab.check()?;
-    let tools = Tools { terraform: terraform(world).await?, ansible: ansible(world).await? };
-    for program in SSH_PROGRAMS {
-        world.runner.ambient().find(program, INSTALL_SSH)?;
-    }
-    owned_here(world).await?;
+    let (terraform, client) = here::terraform_found(world).await?;
+    let wanted = |check| check != Check::Dns && world.wants(check);
+    let here = here::ask(world, None, &wanted).await?;
+    let mut answers = here.answers;
+    answers.push(terraform);
+    refused(answers)?;
+    let (Some(terraform), Some(ansible)) = (client, here.ansible) else {
+        return Err(Error::Outputs { why: "a program passed preflight and was not found".into() });
+    };
+    world.take_given()?;
     if world.deployment.gitlab.package.is_standin() {
         world.events.send(Kind::Warning {
             message: "the package is a lab stand-in, not GitLab: it proves the topology and nothing else"
@@ -54,12 +62,36 @@ pub async fn check(world: &World) -> Result<Tools, Error> {
             help: None,
         });
     }
-    Ok(tools)
+    Ok(Tools { terraform, ansible })
+}
+
+/// Stops for what failed: for one error as itself, for several things with a line each.
+fn refused(answers: Vec<here::Answer>) -> Result<(), Error> {
+    let mut failed: Vec<here::Answer> =
+        answers.into_iter().filter(|answer| answer.finding.status == Status::Fail).collect();
+    failed.sort_by_key(|answer| (answer.finding.check.parse::<Check>().ok(), answer.finding.node.clone()));
+    if failed.is_empty() {
+        return Ok(());
+    }
+    if let [here::Answer { error: error @ Some(_), .. }] = failed.as_mut_slice()
+        && let Some(error) = error.take()
+    {
+        return Err(error);
+    }
+    let codes: Vec<ExitCode> =
+        failed.iter().filter_map(|answer| Some(answer.error.as_ref()?.exit_code())).collect();
+    // What must not be touched weighs more than what is wrong in the spec, and that more than what is missing.
+    let exit = [ExitCode::Refused, ExitCode::SpecInvalid].into_iter().find(|code| codes.contains(code));
+    let reasons = failed.iter().map(|answer| NotReady::from(&answer.finding)).collect();
+    Err(Error::NotReady { reasons, exit: exit.unwrap_or(ExitCode::ToolMissing) })
 }
 
 /// Refuses to begin on a disk that is full, or nearly. Asked before anything is made, and again before Terraform
 /// makes something that it has to write down.
 pub fn room(world: &World) -> Result<(), Error> {
+    if !world.wants(Check::Room) {
+        return Ok(());
+    }
     let path = world.workdir.root();
     match free_mib(path) {
         Some(free) if free < NEEDED_MIB => {

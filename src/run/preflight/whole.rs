@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::hosts::Wanted;
 use super::{here, hosts};
-use crate::checks::preflight::{Report, Waiver, not_made};
+use crate::checks::preflight::{Report, not_made};
 use crate::events::{Finding, Kind, Phase};
 use crate::render::Bound;
 use crate::run::phases::phase;
@@ -14,11 +14,11 @@ use crate::run::{Error, PhaseFailed, World, infrastructure};
 use crate::terraform::{Client, STATE};
 
 /// Asks everything but what is waived.
-pub async fn preflight(world: &mut World, waived: Vec<Waiver>) -> Result<Report, PhaseFailed> {
-    phase(world, Phase::Preflight, async |world| ask(world, waived).await).await
+pub async fn preflight(world: &mut World) -> Result<Report, PhaseFailed> {
+    phase(world, Phase::Preflight, async |world| ask(world).await).await
 }
 
-async fn ask(world: &World, waived: Vec<Waiver>) -> Result<Report, Error> {
+async fn ask(world: &World) -> Result<Report, Error> {
     let began = Instant::now();
     let deployment = &world.deployment;
     let mut report = Report {
@@ -27,7 +27,7 @@ async fn ask(world: &World, waived: Vec<Waiver>) -> Result<Report, Error> {
         architecture: deployment.architecture.name.clone(),
         provider: deployment.provider.name().to_owned(),
         nodes: deployment.nodes.len(),
-        waived,
+        waived: world.waived.clone(),
         started: Timestamp::now(),
         duration: began.elapsed(),
         findings: Vec::new(),
@@ -38,12 +38,12 @@ async fn ask(world: &World, waived: Vec<Waiver>) -> Result<Report, Error> {
         None => None,
     };
     let front = bound.as_ref().and_then(|bound| bound.endpoints.external.address.parse().ok());
-    let wanted = |check| report.wants(check);
+    let wanted = |check| world.wants(check);
     let (of_here, of_hosts) =
-        tokio::join!(here::findings(world, front, &wanted), of_hosts(world, bound.as_ref(), &wanted));
-    let (of_here, of_hosts) = (of_here?, of_hosts?);
-    report.take_in(terraform);
-    report.take_in(of_here);
+        tokio::join!(here::ask(world, front, &wanted), of_hosts(world, bound.as_ref(), &wanted));
+    let (of_here, of_hosts) = (of_here?.answers, of_hosts?);
+    report.take_in([terraform.finding]);
+    report.take_in(of_here.into_iter().map(|answer| answer.finding));
     report.take_in(of_hosts);
     report.tell_waivers();
     for finding in &report.findings {

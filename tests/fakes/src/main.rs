@@ -106,7 +106,7 @@ fn note(folder: &Path, command: &str, arguments: &[String]) -> Outcome<usize> {
     let path = folder.join("calls.jsonl");
     let before = fs::read_to_string(&path).unwrap_or_default();
     let mut earlier = 0;
-    for line in before.lines() {
+    for line in before.lines().filter(|line| line.ends_with('}')) {
         earlier += usize::from(serde_json::from_str::<Call>(line)?.command == command);
     }
     let mut stdin = String::new();
@@ -120,7 +120,8 @@ fn note(folder: &Path, command: &str, arguments: &[String]) -> Outcome<usize> {
         leads_its_session: getsid(None)? == getpid(),
     };
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    writeln!(file, "{}", serde_json::to_string(&call)?)?;
+    // Several may be called at once: a line is one write, so that none comes between.
+    file.write_all(format!("{}\n", serde_json::to_string(&call)?).as_bytes())?;
     Ok(earlier)
 }
 
