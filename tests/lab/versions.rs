@@ -13,7 +13,10 @@ fn gitlab_19_3_comes_up_once_its_package_is_the_right_one() {
     std::fs::copy(packages.join("gitlab-ee_18.11.2-ee.0_amd64.deb"), next.folder().join(wrong))
         .expect("a copy");
     next.specify(|text| spec(text).replace("{standin: {}}", &format!("{{file: {{path: {wrong}}}}}")));
-    next.refarch(&["up", "--yes"]).assert(
+    next.refarch(&["up", "--yes"])
+        .assert(4, &["1 thing not ready: package", "gitlab-ee 18.11.2-ee.0 for amd64", "nothing was made"]);
+    // Who leaves the question out is stopped before anything is installed.
+    next.refarch(&["up", "--yes", "--skip", "package", "--because", "to see what the node says"]).assert(
         6,
         &[
             "configure failed",
